@@ -1,0 +1,74 @@
+// The closed list of refusals. A fault has a code and nothing else: no data may travel in an error.
+
+/**
+ * Every refusal the house can give. The number is what travels on the wire (u16, PROTOCOL.md section 6) and never
+ * changes meaning; `status` is the HTTP status of the reply that carries it.
+ */
+export const faults = {
+  // wire: what arrived is not of the protocol's form
+  "wire/malformed": { number: 1, status: 200 },
+  "wire/unknown-operation": { number: 2, status: 200 },
+  "wire/size-class": { number: 3, status: 400 },
+  // envelope: the sealed request could not be opened
+  "envelope/unknown-key": { number: 10, status: 400 },
+  "envelope/open": { number: 11, status: 400 },
+  // token: the gate
+  "token/required": { number: 20, status: 401 },
+  "token/invalid": { number: 21, status: 401 },
+  "token/spent": { number: 22, status: 401 },
+  "token/batch": { number: 23, status: 200 },
+  "token/unknown-key": { number: 24, status: 401 },
+  "token/allowance": { number: 25, status: 200 },
+  "token/conflict": { number: 26, status: 200 },
+  // auth: who asks
+  "auth/signature": { number: 30, status: 200 },
+  "auth/stale": { number: 31, status: 200 },
+  // account
+  "account/name": { number: 40, status: 200 },
+  "account/taken": { number: 41, status: 200 },
+  // queue
+  "queue/full": { number: 50, status: 200 },
+  "queue/limit": { number: 51, status: 200 },
+  "queue/no-key-package": { number: 52, status: 200 },
+  // group
+  "group/exists": { number: 60, status: 200 },
+  "group/unavailable": { number: 61, status: 200 },
+  "group/epoch": { number: 62, status: 200 },
+  "group/invalid": { number: 63, status: 200 },
+  "group/policy": { number: 64, status: 200 },
+  "group/limit": { number: 65, status: 200 },
+  // server: its own trouble; a token is given back where no work was done
+  "server/busy": { number: 90, status: 200 },
+  "server/full": { number: 91, status: 200 },
+  "server/error": { number: 92, status: 200 },
+  // local: never leave the process
+  "memory/exhausted": { number: 200, status: 200 },
+  "crypto/open": { number: 201, status: 200 },
+  "crypto/input": { number: 202, status: 200 },
+  "store/locked": { number: 210, status: 200 },
+  "store/missing": { number: 211, status: 200 },
+  "store/exists": { number: 212, status: 200 },
+  "store/wrong-key": { number: 213, status: 200 },
+  "store/corrupt": { number: 214, status: 200 },
+  "store/write": { number: 215, status: 200 },
+  "store/closed": { number: 216, status: 200 },
+} as const satisfies Record<string, { number: number; status: number }>;
+
+export type FaultCode = keyof typeof faults;
+
+/** A refusal. `message` is the code itself, so that no log line or stack can carry more than the code. */
+export class Fault extends Error {
+  readonly code: FaultCode;
+  constructor(code: FaultCode) {
+    super(code);
+    this.name = "Fault";
+    this.code = code;
+  }
+}
+
+const byNumber = new Map<number, FaultCode>(
+  Object.entries(faults).map(([code, { number }]) => [number, code as FaultCode]),
+);
+
+/** The code of a wire number, or undefined when this version does not know it. */
+export const faultOfNumber = (number: number): FaultCode | undefined => byNumber.get(number);
