@@ -52,6 +52,26 @@ export const faults = {
   "store/corrupt": { number: 214, status: 200 },
   "store/write": { number: 215, status: 200 },
   "store/closed": { number: 216, status: 200 },
+  // tor: reaching and publishing onion services
+  "tor/missing": { number: 220, status: 200 },
+  "tor/too-old": { number: 221, status: 200 },
+  "tor/start": { number: 222, status: 200 },
+  "tor/timeout": { number: 223, status: 200 },
+  "tor/address": { number: 224, status: 200 },
+  "tor/control-lost": { number: 225, status: 200 },
+  "tor/control-reply": { number: 226, status: 200 },
+  "tor/control-refused": { number: 227, status: 200 },
+  "tor/proxy": { number: 230, status: 200 },
+  "tor/onion-not-found": { number: 231, status: 200 },
+  "tor/onion-descriptor": { number: 232, status: 200 },
+  "tor/onion-introduction": { number: 233, status: 200 },
+  "tor/onion-rendezvous": { number: 234, status: 200 },
+  "tor/onion-authorization": { number: 235, status: 200 },
+  "tor/onion-address": { number: 236, status: 200 },
+  "tor/connect": { number: 237, status: 200 },
+  "tor/lost": { number: 238, status: 200 },
+  "tor/reply-size": { number: 239, status: 200 },
+  "tor/closed": { number: 240, status: 200 },
 } as const satisfies Record<string, { number: number; status: number }>;
 
 export type FaultCode = keyof typeof faults;
