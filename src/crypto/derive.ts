@@ -1,0 +1,44 @@
+// Keyed BLAKE2b (RFC 7693) as pseudorandom function: record names, subkeys, ratchet steps, digests.
+import sodium from "sodium-native";
+import { derivationLabels, type DerivationPurpose } from "./labels.ts";
+import { lockedAlloc } from "../memory/locked.ts";
+
+const labelBytes = Object.fromEntries(
+  Object.entries(derivationLabels).map(([purpose, label]) => [
+    purpose,
+    Buffer.concat([Buffer.from([label.length]), Buffer.from(label)]),
+  ]),
+) as Record<DerivationPurpose, Buffer>;
+
+// Part lengths are encoded so that two different lists of parts never hash alike. The buffers are reused: the
+// library call is synchronous.
+const lengths = Array.from({ length: 8 }, () => lockedAlloc(4));
+const dummyIn = lockedAlloc(128);
+const dummyOut = lockedAlloc(32);
+
+/**
+ * out = BLAKE2b(key, label || for each part: u32 length || part). `key`: 32 secret bytes; `out`: 16 to 64 bytes,
+ * caller-provided so that secrets stay where the caller keeps them. At most 8 parts.
+ */
+export function derive<B extends Uint8Array>(
+  out: B,
+  purpose: DerivationPurpose,
+  key: Uint8Array | undefined,
+  ...parts: Uint8Array[]
+): B {
+  const input: Uint8Array[] = [labelBytes[purpose]];
+  parts.forEach((part, i) => {
+    const length = lengths[i];
+    if (length === undefined) throw new RangeError("parts");
+    length.writeUInt32BE(part.length);
+    input.push(length, part);
+  });
+  if (key === undefined) sodium.crypto_generichash_batch(out, input);
+  else sodium.crypto_generichash_batch(out, input, key);
+  return out;
+}
+
+/** Overwrites the block that the last hash left on the C stack. Call once at the end of secret work. */
+export function flushHash(): void {
+  sodium.crypto_generichash(dummyOut, dummyIn);
+}

@@ -1,0 +1,47 @@
+// Every domain-separation label of the house, one line each. A label is never reused for another purpose.
+
+/** Purposes of Ed25519 signatures (src/crypto/sign.ts puts the label in front of what is signed). */
+export const signatureLabels = {
+  directory: "tacet v1 server directory",
+  intermediate: "tacet v1 intermediate credential",
+  credential: "tacet v1 client credential",
+  credentialRequest: "tacet v1 client credential request",
+  connectionPackage: "tacet v1 connection package",
+  leafLink: "tacet v1 leaf link",
+  request: "tacet v1 request",
+} as const;
+export type SignaturePurpose = keyof typeof signatureLabels;
+
+/** Purposes of keyed hashes and derived keys (src/crypto/derive.ts). */
+export const derivationLabels = {
+  recordName: "tacet v1 record name",
+  recordValue: "tacet v1 record value",
+  recordChain: "tacet v1 record chain",
+  sequenceOffset: "tacet v1 sequence offset",
+  groupState: "tacet v1 group state",
+  queueHandle: "tacet v1 queue handle",
+  ratchetNext: "tacet v1 ratchet next",
+  ratchetMessage: "tacet v1 ratchet message",
+  receiptKey: "tacet v1 receipt key",
+  receiptBinding: "tacet v1 receipt binding",
+  tokenDigest: "tacet v1 token digest",
+  issuanceNonce: "tacet v1 issuance nonce",
+  friendship: "tacet v1 friendship token",
+  keyPackageSeal: "tacet v1 key package seal",
+  clientStore: "tacet v1 client store",
+  masterWrap: "tacet v1 master key wrap",
+} as const;
+export type DerivationPurpose = keyof typeof derivationLabels;
+
+/** HPKE `info` strings (RFC 9180 section 5.1). */
+export const hpkeInfo = {
+  request: "tacet v1 request envelope",
+  connectionOffer: "tacet v1 connection offer",
+} as const;
+export type HpkePurpose = keyof typeof hpkeInfo;
+
+/** HPKE exporter context of the key that seals a reply (RFC 9458 section 4.4 calls it "message/bhttp response"). */
+export const hpkeReplyExport = "tacet v1 reply";
+
+/** MLS-Exporter label of the key under which the delivery service keeps an epoch's group state (RFC 9420 section 8.5). */
+export const mlsGroupKey = "tacet v1 group key";

@@ -1,0 +1,100 @@
+// Request-scoped locked memory: an arena hands out zeroed pieces of pooled slabs and wipes all of them when it closes.
+import { Fault } from "../fault.ts";
+import { lockedAlloc, wipe } from "./locked.ts";
+
+interface Tier {
+  readonly size: number;
+  readonly free: Buffer[];
+}
+interface Slab {
+  readonly memory: Buffer;
+  readonly tier: Tier;
+  used: number;
+}
+
+/** Slab sizes and counts, smallest first: one locked region per tier, cut once at start. Bytes. */
+export const defaultTiers: readonly (readonly [size: number, count: number])[] = [
+  [16 << 10, 768],
+  [64 << 10, 48],
+  [1 << 20, 8],
+];
+
+/** A fixed amount of locked memory, shared by all requests. Exhaustion is `server/busy`, never growth. */
+export class ArenaPool {
+  readonly #tiers: Tier[];
+  #open = 0;
+
+  constructor(tiers = defaultTiers) {
+    this.#tiers = tiers.map(([size, count]) => {
+      const region = lockedAlloc(size * count);
+      return { size, free: Array.from({ length: count }, (_, i) => region.subarray(i * size, (i + 1) * size)) };
+    });
+  }
+
+  /** Arenas that are open now; a test that ends with one open has found a leak. */
+  get open(): number {
+    return this.#open;
+  }
+
+  arena(): Arena {
+    this.#open++;
+    return new Arena(
+      (size) => this.#slab(size),
+      (slabs) => this.#give(slabs),
+    );
+  }
+
+  #slab(size: number): Slab {
+    for (const tier of this.#tiers) {
+      if (tier.size < size) continue;
+      const memory = tier.free.pop();
+      if (memory !== undefined) return { memory, tier, used: 0 };
+    }
+    throw new Fault("server/busy");
+  }
+
+  #give(slabs: Slab[]): void {
+    this.#open--;
+    for (const { memory, tier, used } of slabs) {
+      wipe(memory.subarray(0, used));
+      tier.free.push(memory);
+    }
+  }
+}
+
+/** One request's locked memory. Owner: the code that opened it; whoever it is handed to may take, never close. */
+export class Arena {
+  readonly #take: (size: number) => Slab;
+  readonly #give: (slabs: Slab[]) => void;
+  readonly #slabs: Slab[] = [];
+  #closed = false;
+
+  constructor(take: (size: number) => Slab, give: (slabs: Slab[]) => void) {
+    this.#take = take;
+    this.#give = give;
+  }
+
+  /** `size` zeroed locked bytes, valid until `close`. Throws Fault `server/busy` when the pool is empty. */
+  take(size: number): Buffer {
+    if (this.#closed) throw new Fault("memory/exhausted");
+    let slab = this.#slabs.find((s) => s.memory.length - s.used >= size);
+    if (slab === undefined) this.#slabs.push((slab = this.#take(size)));
+    const piece = slab.memory.subarray(slab.used, slab.used + size);
+    slab.used += size;
+    return piece;
+  }
+
+  /** A locked copy of `bytes`. */
+  copy(bytes: Uint8Array): Buffer {
+    const piece = this.take(bytes.length);
+    piece.set(bytes);
+    return piece;
+  }
+
+  /** Wipes and returns everything. A second call does nothing. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#give(this.#slabs);
+  }
+}

@@ -1,0 +1,79 @@
+// A map from ids to numbers that leaves no id in the V8 heap: ids sit in one locked slab, the JS map sees keyed hashes.
+import sodium from "sodium-native";
+import { Fault } from "../fault.ts";
+import { equal, lockedAlloc, wipe } from "./locked.ts";
+
+/** Fixed capacity; ids of exactly `idLength` bytes; values are non-negative safe integers. */
+export class SecureMap {
+  readonly #idLength: number;
+  readonly #slab: Buffer;
+  readonly #values: Float64Array;
+  readonly #free: number[];
+  readonly #index = new Map<number, number[]>();
+  readonly #key = lockedAlloc(32);
+  readonly #hash = lockedAlloc(32);
+  readonly #dummy: Buffer;
+
+  constructor(idLength: number, capacity: number) {
+    this.#idLength = idLength;
+    this.#slab = lockedAlloc(idLength * capacity);
+    this.#values = new Float64Array(capacity);
+    this.#free = Array.from({ length: capacity }, (_, i) => capacity - 1 - i);
+    this.#dummy = lockedAlloc(idLength);
+    sodium.randombytes_buf(this.#key);
+  }
+
+  get size(): number {
+    return this.#values.length - this.#free.length;
+  }
+
+  get(id: Uint8Array): number | undefined {
+    const slot = this.#find(this.#hashOf(id), id);
+    return slot === undefined ? undefined : this.#values[slot];
+  }
+
+  /** Throws Fault `server/busy` when full. */
+  set(id: Uint8Array, value: number): void {
+    const hash = this.#hashOf(id);
+    let slot = this.#find(hash, id);
+    if (slot === undefined) {
+      slot = this.#free.pop();
+      if (slot === undefined) throw new Fault("server/busy");
+      this.#slot(slot).set(id);
+      const bucket = this.#index.get(hash);
+      if (bucket === undefined) this.#index.set(hash, [slot]);
+      else bucket.push(slot);
+    }
+    this.#values[slot] = value;
+  }
+
+  delete(id: Uint8Array): boolean {
+    const hash = this.#hashOf(id);
+    const slot = this.#find(hash, id);
+    if (slot === undefined) return false;
+    wipe(this.#slot(slot));
+    this.#values[slot] = 0;
+    this.#free.push(slot);
+    const rest = (this.#index.get(hash) ?? []).filter((s) => s !== slot);
+    if (rest.length === 0) this.#index.delete(hash);
+    else this.#index.set(hash, rest);
+    return true;
+  }
+
+  #slot(slot: number): Buffer {
+    return this.#slab.subarray(slot * this.#idLength, (slot + 1) * this.#idLength);
+  }
+
+  #find(hash: number, id: Uint8Array): number | undefined {
+    return this.#index.get(hash)?.find((slot) => equal(this.#slot(slot), id));
+  }
+
+  // 52 bits of keyed BLAKE2b; the second call overwrites the block the first left on the C stack.
+  #hashOf(id: Uint8Array): number {
+    if (id.length !== this.#idLength) throw new RangeError("id length");
+    sodium.crypto_generichash(this.#hash, id, this.#key);
+    const hash = this.#hash.readUInt32LE(0) * 0x100000 + (this.#hash.readUInt32LE(4) & 0xfffff);
+    sodium.crypto_generichash(this.#hash, this.#dummy, this.#key);
+    return hash;
+  }
+}
