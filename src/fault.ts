@@ -72,6 +72,7 @@ export const faults = {
   "tor/lost": { number: 238, status: 200 },
   "tor/reply-size": { number: 239, status: 200 },
   "tor/closed": { number: 240, status: 200 },
+  "tor/path": { number: 241, status: 200 },
 } as const satisfies Record<string, { number: number; status: number }>;
 
 export type FaultCode = keyof typeof faults;
