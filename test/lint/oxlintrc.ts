@@ -121,7 +121,7 @@ export const oxlintrc = () => ({
       depths
         .filter((depth) => depth === 0 || folder.path !== "src/services")
         .map((depth) => ({
-          files: [depth === 0 ? `${folder.path}/*.ts` : `${folder.path}/*/*.ts`],
+          files: [depth === 0 ? `${folder.path}/*.{ts,mjs}` : `${folder.path}/*/*.{ts,mjs}`],
           rules: { "no-restricted-imports": importRule(folder, depth) },
         })),
     ),

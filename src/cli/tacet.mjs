@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+// The `tacet` command: lets Node read TypeScript, then hands over to tacet.ts.
+
+try {
+  const { register } = await import("tsx/esm/api");
+  register();
+} catch {
+  console.error("npm packages are missing or not those of the lock file, type: npm ci");
+  process.exit(3);
+}
+await import("./tacet.ts");
