@@ -7,6 +7,7 @@ export const signatureLabels = {
   credential: "tacet v1 client credential",
   credentialRequest: "tacet v1 client credential request",
   connectionPackage: "tacet v1 connection package",
+  offer: "tacet v1 signed offer",
   leafLink: "tacet v1 leaf link",
   request: "tacet v1 request",
 } as const;

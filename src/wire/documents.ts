@@ -1,0 +1,91 @@
+// Documents that outlive a request: the server directory, credentials, connection packages, what members tell each other.
+// A signed document is body || signature(64); the signature covers the body's exact bytes (labels: src/crypto/labels.ts).
+import { Fault } from "../fault.ts";
+import { bytes, fixed, list, struct, u32, u48, u8 } from "./codec.ts";
+
+export const NAME_MAX = 32;
+export const CREDENTIAL_MAX = 512;
+export const CONNECTION_PACKAGE_MAX = 256;
+export const OFFER_MAX = 2048;
+export const KEY_PACKAGE_MAX = 1536;
+export const SEALED_KEY_PACKAGE_MAX = 1536;
+/** One queue item with its ratchet seal; a read of one item always fits the medium reply. */
+export const ITEM_MAX = 30000;
+export const SEALED_ITEM_MAX = ITEM_MAX + 64;
+
+const id = fixed(16);
+const key = fixed(32);
+const DOCUMENT_VERSION = 1;
+export { DOCUMENT_VERSION };
+
+/** AS intermediate credential, signed by the offline root (`intermediate`). Days since 1970-01-01, both inclusive. */
+export const intermediate = struct({ version: u8, key, notBefore: u32, notAfter: u32 });
+
+/** Client credential, signed by the AS intermediate (`credential`). `domain`: the onion service's public key. */
+export const credential = struct({
+  version: u8,
+  userId: id,
+  clientId: id,
+  name: bytes(NAME_MAX),
+  domain: key,
+  clientKey: key,
+  issuer: key,
+  notBefore: u32,
+  notAfter: u32,
+});
+
+/** A sealing key for connection offers, signed by the client's credential key (`connectionPackage`). */
+export const connectionPackage = struct({ version: u8, sealKey: key, notAfter: u32, lastResort: u8 });
+
+/** What a contact needs to claim and open somebody's KeyPackages. */
+export const friendship = struct({ domain: key, friendshipToken: key, keyPackageKey: key });
+
+/** Inside the HPKE seal of a connection offer; signed by the sender's credential key (`offer`) over package key || body. */
+export const offer = struct({ version: u8, credential: bytes(CREDENTIAL_MAX), friendship });
+
+/** Ties a leaf to a client credential; signed by the credential key (`leafLink`). Travels encrypted to members only. */
+export const introduction = struct({ version: u8, credential: bytes(CREDENTIAL_MAX), pseudonym: id, leafKey: key });
+export const INTRODUCTION_MAX = CREDENTIAL_MAX + 256;
+
+/** What is sealed under the friendship's KeyPackage key and published at the queuing service. */
+export const keyPackageBundle = struct({ keyPackage: bytes(KEY_PACKAGE_MAX), introduction: bytes(INTRODUCTION_MAX) });
+
+/** An item of a member's queue, before the ratchet seals it. */
+export const queueItem = struct({ kind: u8, message: bytes(ITEM_MAX) });
+export const itemKinds = { commit: 1, application: 2, welcome: 3 } as const;
+
+/** The plaintext of an MLS application message. */
+export const groupMessage = struct({ kind: u8, body: bytes(3072) });
+export const groupMessageKinds = { text: 1, introductions: 2, friendship: 3 } as const;
+export const introductions = list(bytes(INTRODUCTION_MAX), 100);
+
+/** Everything a client must know of a server before it asks; signed by `directoryKey` (`directory`), same for everybody. */
+export const directory = struct({
+  version: u8,
+  domain: key,
+  directoryKey: key,
+  rootKey: key,
+  intermediate: bytes(256),
+  issuers: list(struct({ class: u8, epoch: u32, publicKey: key, notBefore: u32, notAfter: u32 }), 32),
+  envelopeKeys: list(struct({ publicKey: key, notAfter: u48 }), 4),
+  issuedAt: u48,
+});
+export const DIRECTORY_MAX = 4096;
+
+const SIGNATURE_LENGTH = 64;
+/** Body and signature of a signed document, as views. Fault `wire/malformed` when it is too short. */
+export function splitSigned(document: Uint8Array): { body: Uint8Array; signature: Uint8Array } {
+  if (document.length <= SIGNATURE_LENGTH) throw new Fault("wire/malformed");
+  const at = document.length - SIGNATURE_LENGTH;
+  return { body: document.subarray(0, at), signature: document.subarray(at) };
+}
+
+// User names: 3 to 32 of a-z, 0-9, '.', '_', '-', beginning with a letter. ASCII only, so that no two names look alike.
+/** True when `name` (its bytes) is a user name. */
+export function isUserName(name: Uint8Array): boolean {
+  if (name.length < 3 || name.length > NAME_MAX) return false;
+  return name.every((b, i) => {
+    const letter = b >= 0x61 && b <= 0x7a;
+    return letter || (i > 0 && ((b >= 0x30 && b <= 0x39) || b === 0x2e || b === 0x5f || b === 0x2d));
+  });
+}

@@ -1,0 +1,220 @@
+// The operation table: what may be asked of the house, by whom, for which token, in which sizes, within which limits.
+import { bytes, fixed, list, struct, u32, u48, u8, type Codec, type ValueOf } from "./codec.ts";
+import {
+  CONNECTION_PACKAGE_MAX,
+  CREDENTIAL_MAX,
+  NAME_MAX,
+  OFFER_MAX,
+  SEALED_ITEM_MAX,
+  SEALED_KEY_PACKAGE_MAX,
+} from "./documents.ts";
+import type { SizeClass } from "./frame.ts";
+
+export type TokenClass = "invite" | "create" | "discover" | "connect" | "deliver";
+/** Whose signature a request ends with: nobody's, an account's client, a queue's owner, a group's member. */
+export type Caller = "anonymous" | "account" | "queue" | "member";
+export type Service = "auth" | "queue" | "delivery";
+
+interface Shape<Q, R> {
+  /** On the wire (u16); never reused. */
+  readonly number: number;
+  readonly service: Service;
+  readonly caller: Caller;
+  /** The class of token a request must carry; `none` only where the caller proves an account or a queue of its own. */
+  readonly token: TokenClass | "none";
+  readonly size: { readonly request: SizeClass; readonly reply: SizeClass };
+  /** Counts the handler enforces per subject, named by what they count. */
+  readonly limits: Readonly<Record<string, number>>;
+  readonly request: Codec<Q>;
+  readonly reply: Codec<R>;
+}
+const operation = <Q, R>(shape: Shape<Q, R>): Shape<Q, R> => shape;
+
+const id = fixed(16);
+const key = fixed(32);
+const account = { userId: id, clientId: id };
+const small = { request: "small", reply: "small" } as const;
+const nothing = struct({});
+
+export const QUEUE_HANDLE_LENGTH = 88;
+export const MAX_BATCH = 100;
+
+export const operations = {
+  "as.register": operation({
+    number: 1,
+    service: "auth",
+    caller: "anonymous",
+    token: "invite",
+    size: small,
+    limits: { accountsPerToken: 1 },
+    request: struct({ name: bytes(NAME_MAX), clientKey: key, proof: fixed(64) }),
+    reply: struct({ userId: id, clientId: id, credential: bytes(CREDENTIAL_MAX) }),
+  }),
+  "as.putConnectionPackages": operation({
+    number: 2,
+    service: "auth",
+    caller: "account",
+    token: "none",
+    size: { request: "medium", reply: "small" },
+    limits: { packages: 64 },
+    request: struct({
+      ...account,
+      packages: list(bytes(CONNECTION_PACKAGE_MAX), 64),
+      lastResort: bytes(CONNECTION_PACKAGE_MAX),
+    }),
+    reply: nothing,
+  }),
+  "as.issueTokens": operation({
+    number: 3,
+    service: "auth",
+    caller: "account",
+    token: "none",
+    size: small,
+    limits: { batchesPerEpoch: 1, tokensPerBatch: MAX_BATCH },
+    request: struct({ ...account, tokenRequest: bytes(3600) }),
+    reply: struct({ tokenResponse: bytes(3600) }),
+  }),
+  "as.discover": operation({
+    number: 4,
+    service: "auth",
+    caller: "anonymous",
+    token: "discover",
+    size: small,
+    limits: { namesPerToken: 1 },
+    request: struct({ name: bytes(NAME_MAX) }),
+    /** `found` is 0 or 1; both byte fields are empty when it is 0. */
+    reply: struct({ found: u8, credential: bytes(CREDENTIAL_MAX), connectionPackage: bytes(CONNECTION_PACKAGE_MAX) }),
+  }),
+  "as.connect": operation({
+    number: 5,
+    service: "auth",
+    caller: "anonymous",
+    token: "connect",
+    size: small,
+    limits: { waitingPerTarget: 200 },
+    request: struct({ name: bytes(NAME_MAX), offer: bytes(OFFER_MAX) }),
+    reply: nothing,
+  }),
+  "as.readDirect": operation({
+    number: 6,
+    service: "auth",
+    caller: "account",
+    token: "none",
+    size: { request: "small", reply: "medium" },
+    limits: { itemsPerRead: 8 },
+    /** Items up to and including `acknowledge` are deleted; the reply holds what follows. Sequence numbers start at 1. */
+    request: struct({ ...account, acknowledge: u48 }),
+    reply: struct({ items: list(struct({ sequence: u48, offer: bytes(OFFER_MAX) }), 8) }),
+  }),
+  "qs.createQueue": operation({
+    number: 20,
+    service: "queue",
+    caller: "anonymous",
+    token: "create",
+    size: small,
+    limits: { queuesPerToken: 1 },
+    request: struct({ ownerKey: key, ratchetSecret: key, friendshipToken: key }),
+    reply: struct({ queueId: id }),
+  }),
+  "qs.publish": operation({
+    number: 21,
+    service: "queue",
+    caller: "queue",
+    token: "none",
+    size: { request: "medium", reply: "small" },
+    limits: { keyPackages: 20 },
+    /** Replaces all published before. */
+    request: struct({
+      queueId: id,
+      keyPackages: list(bytes(SEALED_KEY_PACKAGE_MAX), 20),
+      lastResort: bytes(SEALED_KEY_PACKAGE_MAX),
+    }),
+    reply: nothing,
+  }),
+  "qs.claim": operation({
+    number: 22,
+    service: "queue",
+    caller: "anonymous",
+    token: "connect",
+    size: small,
+    limits: { keyPackagesPerToken: 1 },
+    request: struct({ friendshipToken: key }),
+    reply: struct({ keyPackage: bytes(SEALED_KEY_PACKAGE_MAX) }),
+  }),
+  "qs.mintHandles": operation({
+    number: 23,
+    service: "queue",
+    caller: "queue",
+    token: "none",
+    size: small,
+    limits: { handles: 32 },
+    request: struct({ queueId: id, count: u8 }),
+    reply: struct({ handles: list(fixed(QUEUE_HANDLE_LENGTH), 32) }),
+  }),
+  "qs.read": operation({
+    number: 24,
+    service: "queue",
+    caller: "queue",
+    token: "none",
+    size: { request: "small", reply: "medium" },
+    limits: { itemsPerRead: 500, waitSeconds: 25, itemsPerQueue: 1000 },
+    /** Items up to and including `acknowledge` are deleted. `wait`: seconds to hold an empty answer back, at most 25. */
+    request: struct({ queueId: id, acknowledge: u48, wait: u8 }),
+    /** `full` is 1 when something was refused since the last acknowledgement; `more` is 1 when items are left. */
+    reply: struct({
+      items: list(struct({ sequence: u48, sealed: bytes(SEALED_ITEM_MAX) }), 500),
+      more: u8,
+      full: u8,
+    }),
+  }),
+  "ds.create": operation({
+    number: 40,
+    service: "delivery",
+    caller: "anonymous",
+    token: "create",
+    size: { request: "medium", reply: "small" },
+    limits: { groupsPerToken: 1 },
+    request: struct({ groupId: id, groupKey: key, groupInfo: bytes(16384) }),
+    reply: nothing,
+  }),
+  "ds.commit": operation({
+    number: 41,
+    service: "delivery",
+    caller: "member",
+    token: "deliver",
+    size: { request: "medium", reply: "small" },
+    limits: { commitsPerToken: 1, members: 100 },
+    /** `welcome` is empty when nobody is added. */
+    request: struct({
+      groupId: id,
+      groupKey: key,
+      nextGroupKey: key,
+      leaf: u32,
+      commit: bytes(16384),
+      groupInfo: bytes(16384),
+      welcome: bytes(28672),
+    }),
+    reply: nothing,
+  }),
+  "ds.send": operation({
+    number: 42,
+    service: "delivery",
+    caller: "member",
+    token: "deliver",
+    size: small,
+    limits: { messagesPerToken: 1 },
+    request: struct({ groupId: id, groupKey: key, leaf: u32, message: bytes(3800) }),
+    reply: nothing,
+  }),
+} as const;
+
+export type OperationName = keyof typeof operations;
+export type Operation = (typeof operations)[OperationName];
+export type RequestOf<N extends OperationName> = ValueOf<(typeof operations)[N]["request"]>;
+export type ReplyOf<N extends OperationName> = ValueOf<(typeof operations)[N]["reply"]>;
+
+const byNumber = new Map<number, OperationName>(
+  Object.entries(operations).map(([name, { number }]) => [number, name as OperationName]),
+);
+/** The operation of a wire number, or undefined. */
+export const operationOfNumber = (number: number): OperationName | undefined => byNumber.get(number);
