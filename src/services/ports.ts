@@ -1,0 +1,56 @@
+// What a handler gets, and the few calls between the services, named by the caller. Services know each other only by this.
+import type { Arena } from "../memory/arena.ts";
+import type { Transaction } from "../store/store.ts";
+import type { OperationName, ReplyOf, RequestOf, TokenClass } from "../wire/operations.ts";
+
+/** One request on its way through a service. Everything in it is gone when the reply is sealed. */
+export interface Call {
+  /** Where the handler's plaintext lives; closed by the caller. */
+  readonly arena: Arena;
+  /** The request's one atomic batch. */
+  readonly tx: Transaction;
+  /** Unix seconds. */
+  readonly now: number;
+  /**
+   * Checks that the request ends with a signature by `publicKey` (32 bytes) over domain, header and body. Fault
+   * `auth/signature`. Every operation whose caller is not `anonymous` must call it before its first write.
+   */
+  authenticate(publicKey: Uint8Array): void;
+  /** Runs `task` after the batch is durable; for wake-ups only, its failure changes nothing. */
+  afterCommit(task: () => void): void;
+  /** Ask to be run again, in a new transaction, when `wake` resolves; the answer given now is the one at the deadline. */
+  waitFor(wake: Promise<void>, seconds: number): void;
+}
+
+/** A handler throws a Fault to refuse; nothing it staged is then written. */
+export type Handler<N extends OperationName> = (request: RequestOf<N>, call: Call) => Promise<ReplyOf<N>>;
+export type Handlers<S extends OperationName = OperationName> = { readonly [N in S]: Handler<N> };
+type Prefixed<P extends string> = Extract<OperationName, `${P}.${string}`>;
+export type AuthHandlers = Handlers<Prefixed<"as">>;
+export type QueueHandlers = Handlers<Prefixed<"qs">>;
+export type DeliveryHandlers = Handlers<Prefixed<"ds">>;
+
+/** Delivery service -> queuing service: fan-out inside the sender's own transaction. */
+export interface DeliveryToQueue {
+  /**
+   * Appends `item` (a queueItem's bytes) to the queue behind each handle, in one transaction with everything else.
+   * A handle that does not open, a deleted or a full queue is passed over: its owner learns from the queue's mark.
+   */
+  enqueue(call: Call, handles: readonly Uint8Array[], item: Uint8Array): Promise<void>;
+}
+
+/** Authentication service -> token issuer. */
+export interface AuthToIssuer {
+  /** The class and epoch that a token request is for, without issuing. Fault `token/unknown-key` or `token/batch`. */
+  identify(tokenRequest: Uint8Array, now: number): { class: TokenClass; epoch: number; keyId: Uint8Array };
+  /** The token response for a whole batch; an identical request gives identical bytes. */
+  issue(tokenRequest: Uint8Array, now: number, allocate: (size: number) => Buffer): Promise<Uint8Array>;
+}
+
+/** Authentication service -> the credential it signs with. */
+export interface AuthSigner {
+  /** Raw public key of the AS intermediate that signs client credentials now. */
+  readonly publicKey: Uint8Array;
+  /** Writes the 64-byte signature of a client credential's body. */
+  sign(signature: Uint8Array, body: Uint8Array): void;
+}
