@@ -1,0 +1,185 @@
+// One request through the house: decode, run the handler, and make its writes, its spent token and its receipt one batch.
+import { derive } from "../crypto/derive.ts";
+import { openInto, SEAL_OVERHEAD, sealInto } from "../crypto/aead.ts";
+import { verify, SIGNATURE_LENGTH } from "../crypto/sign.ts";
+import { Fault, faultOfNumber, faults, type FaultCode } from "../fault.ts";
+import type { Arena } from "../memory/arena.ts";
+import { equal } from "../memory/locked.ts";
+import type { Store, Transaction } from "../store/store.ts";
+import { decode, encode, type Codec } from "../wire/codec.ts";
+import { header, windowOf } from "../wire/frame.ts";
+import { operations, type OperationName } from "../wire/operations.ts";
+import type { Call, Handler, Handlers } from "./ports.ts";
+
+/** A token that the gate holds for this request (tokens/redeemer.ts). */
+export interface Reservation {
+  readonly epoch: number;
+  /** 32-byte keyed digest of the token: its name in the room `spent`. */
+  readonly name: Uint8Array;
+  /** 16 bytes that only the same request id yields: the value in the room `spent`. */
+  readonly binding: Uint8Array;
+  /** `replay`: spent before, by a request with the same id. */
+  readonly state: "fresh" | "replay";
+  release(): void;
+}
+
+export interface Dispatched {
+  readonly operation: OperationName;
+  /** The 192 plaintext bytes of the header. */
+  readonly header: Buffer;
+  /** The body's payload: the operation's request, then a signature where the caller has one. */
+  readonly payload: Buffer;
+  readonly reservation: Reservation | undefined;
+  readonly arena: Arena;
+  /** Unix seconds. */
+  readonly now: number;
+}
+
+/** Never throws: a refusal is a code. `payload` lies in the arena or is empty. */
+export type Dispatch = (request: Dispatched) => Promise<{ code: number; payload: Uint8Array }>;
+
+const EMPTY = Buffer.alloc(0);
+const DAY = 86400;
+/** Days for which a retry gets the answer it missed. */
+export const RECEIPT_DAYS = 2;
+
+// Faults of local layers are the server's own trouble; what they were is nobody's business on the wire.
+const outward = (error: unknown): FaultCode => {
+  if (!(error instanceof Fault)) return "server/error";
+  if (error.code === "store/write") return "server/full";
+  return faults[error.code].number >= faults["memory/exhausted"].number ? "server/error" : error.code;
+};
+const isServers = (code: FaultCode): boolean => code.startsWith("server/");
+
+interface Outcome {
+  readonly code: number;
+  readonly payload: Uint8Array;
+}
+const refusal = (code: FaultCode): Outcome => ({ code: faults[code].number, payload: EMPTY });
+
+export function makeDispatch(deps: { domain: Uint8Array; store: Store; handlers: Handlers }): Dispatch {
+  const { domain, store, handlers } = deps;
+
+  return async (request) => {
+    const { arena, now, payload, reservation } = request;
+    const shape = operations[request.operation];
+    const handler = handlers[request.operation] as Handler<OperationName>;
+    const signed = shape.caller !== "anonymous";
+    try {
+      const { window, requestId } = decode(header, request.header);
+      if (Math.abs(window - windowOf(now)) > 1) {
+        const current = arena.take(4);
+        current.writeUInt32BE(windowOf(now));
+        return { code: faults["auth/stale"].number, payload: current };
+      }
+      if (signed && payload.length < SIGNATURE_LENGTH) return refusal("wire/malformed");
+      const body = signed ? payload.subarray(0, payload.length - SIGNATURE_LENGTH) : payload;
+      const decoded = decode(shape.request as Codec<unknown>, body) as never;
+      const receipt = reservation && makeReceipt(arena, reservation, requestId, payload, now);
+      if (receipt && reservation?.state === "replay") {
+        return await store.read(arena, (view) => receipt.find(view)).catch((e: unknown) => refusal(outward(e)));
+      }
+
+      const attempt = async (): Promise<{ outcome: Outcome; wake?: Promise<void>; seconds: number }> => {
+        let wake: Promise<void> | undefined;
+        let seconds = 0;
+        const after: (() => void)[] = [];
+        const outcome = await store.transact(arena, async (tx) => {
+          let authenticated = !signed;
+          const call: Call = {
+            arena,
+            tx,
+            now,
+            authenticate(publicKey) {
+              const signature = payload.subarray(payload.length - SIGNATURE_LENGTH);
+              if (!verify(signature, "request", publicKey, domain, request.header, body)) {
+                throw new Fault("auth/signature");
+              }
+              authenticated = true;
+            },
+            afterCommit: (task) => after.push(task),
+            waitFor(promise, limit) {
+              wake = promise;
+              seconds = limit;
+            },
+          };
+          const reply = await handler(decoded, call);
+          if (!authenticated) throw new Fault("server/error");
+          const bytes = encode(shape.reply as Codec<unknown>, reply, (size) => arena.take(size));
+          const result = { code: 0, payload: bytes };
+          if (receipt) receipt.write(tx, result);
+          return result;
+        });
+        for (const task of after) task();
+        return wake === undefined ? { outcome, seconds } : { outcome, wake, seconds };
+      };
+
+      try {
+        return await untilAnswered(attempt);
+      } catch (error) {
+        const code = outward(error);
+        // Work was done: the token is spent, and a retry learns the same refusal. Our own trouble costs nothing.
+        if (receipt && !isServers(code)) {
+          await store.transact(arena, async (tx) => receipt.write(tx, refusal(code)));
+        }
+        return refusal(code);
+      }
+    } catch (error) {
+      return refusal(outward(error));
+    } finally {
+      reservation?.release();
+    }
+  };
+}
+
+/** Runs `attempt` again each time the wake-up it asked for comes, until it asks no more or its seconds are over. */
+async function untilAnswered(
+  attempt: () => Promise<{ outcome: Outcome; wake?: Promise<void>; seconds: number }>,
+): Promise<Outcome> {
+  let timer: NodeJS.Timeout | undefined;
+  let over: Promise<boolean> | undefined;
+  try {
+    for (;;) {
+      const { outcome, wake, seconds } = await attempt();
+      if (wake === undefined || seconds <= 0) return outcome;
+      over ??= new Promise((resolve) => {
+        timer = setTimeout(() => resolve(true), seconds * 1000);
+      });
+      if (await Promise.race([wake.then(() => false), over])) return outcome;
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+// A receipt lets a retry (same token, request id and payload) have the answer it missed, and nobody else anything: the
+// reply is sealed under a key derived from the request id, which the server forgets.
+function makeReceipt(arena: Arena, reservation: Reservation, requestId: Uint8Array, payload: Buffer, now: number) {
+  const key = derive(arena.take(32), "receiptKey", requestId);
+  const digest = derive(arena.take(32), "receiptBinding", requestId, payload);
+  const today = Math.floor(now / DAY);
+  const { name, epoch, binding } = reservation;
+
+  return {
+    write(tx: Transaction, outcome: Outcome): void {
+      const plain = arena.take(34 + outcome.payload.length);
+      plain.set(digest);
+      plain.writeUInt16BE(outcome.code, 32);
+      plain.set(outcome.payload, 34);
+      tx.put("spent", name, binding, { partition: epoch });
+      const sealed = sealInto(arena.take(plain.length + SEAL_OVERHEAD), plain, name, key);
+      tx.put("receipt", name, sealed, { partition: today });
+    },
+    async find(view: Pick<Transaction, "get">): Promise<Outcome> {
+      for (let age = 0; age <= RECEIPT_DAYS; age++) {
+        const sealed = await view.get("receipt", name, { partition: today - age });
+        if (sealed === undefined) continue;
+        const plain = openInto(arena.take(sealed.length - SEAL_OVERHEAD), sealed, name, key);
+        const code = plain.readUInt16BE(32);
+        if (!equal(plain.subarray(0, 32), digest) || (code !== 0 && faultOfNumber(code) === undefined)) break;
+        return { code, payload: plain.subarray(34) };
+      }
+      return refusal("token/spent");
+    },
+  };
+}
