@@ -20,6 +20,10 @@ declare module "sodium-native" {
     crypto_hash_sha256_update(state: Bytes, input: Bytes): void;
     crypto_hash_sha256_final(state: Bytes, out: Bytes): void;
     crypto_hash_sha512(out: Bytes, input: Bytes): void;
+    crypto_hash_sha512_STATEBYTES: number;
+    crypto_hash_sha512_init(state: Bytes): void;
+    crypto_hash_sha512_update(state: Bytes, input: Bytes): void;
+    crypto_hash_sha512_final(state: Bytes, out: Bytes): void;
     crypto_sign_keypair(publicKey: Bytes, secretKey: Bytes): void;
     crypto_sign_seed_keypair(publicKey: Bytes, secretKey: Bytes, seed: Bytes): void;
     crypto_sign_detached(signature: Bytes, message: Bytes, secretKey: Bytes): void;

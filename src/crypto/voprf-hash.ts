@@ -1,0 +1,95 @@
+// The hash side of VOPRF(ristretto255, SHA-512), mode 0x01 (RFC 9497 sections 3.1 and 4.1; RFC 9380 section 5.3.1).
+import sodium from "sodium-native";
+import { lockedAlloc, wipe } from "../memory/locked.ts";
+import { fromUniform, reduce } from "./ristretto255.ts";
+
+const ascii = (text: string): Buffer => Buffer.from(text, "latin1");
+const CONTEXT = ascii("OPRFV1-\x01-ristretto255-SHA512"); // mode 0x01 is modeVOPRF
+const tagged = (tag: string): Buffer => Buffer.concat([ascii(tag), CONTEXT]);
+const withLength = (dst: Buffer): Buffer => Buffer.concat([dst, Buffer.from([dst.length])]); // DST_prime
+const HASH_TO_GROUP = withLength(tagged("HashToGroup-"));
+const HASH_TO_SCALAR = withLength(tagged("HashToScalar-"));
+const Z_PAD = Buffer.alloc(128); // the block size of SHA-512
+const LENGTH_AND_ZERO = Buffer.from([0, 64, 0]); // l_i_b_str || I2OSP(0, 1)
+const ONE = Buffer.from([1]);
+const SEED = tagged("Seed-");
+const COMPOSITE = ascii("Composite");
+const CHALLENGE = ascii("Challenge");
+const FINALIZE = ascii("Finalize");
+
+// One workspace: everything here is synchronous, and wiped before it returns.
+const state = lockedAlloc(sodium.crypto_hash_sha512_STATEBYTES);
+const b0 = lockedAlloc(64);
+const uniform = lockedAlloc(64);
+const lengths = Array.from({ length: 5 }, () => lockedAlloc(2));
+
+function sha512(out: Uint8Array, ...parts: Uint8Array[]): void {
+  sodium.crypto_hash_sha512_init(state);
+  for (const part of parts) sodium.crypto_hash_sha512_update(state, part);
+  sodium.crypto_hash_sha512_final(state, out);
+  wipe(state);
+}
+
+// Each part behind its length as two bytes.
+const prefixed = (...parts: Uint8Array[]): Uint8Array[] =>
+  parts.flatMap((part, i) => {
+    const length = lengths[i] ?? Buffer.alloc(2);
+    length.writeUInt16BE(part.length);
+    return [length, part];
+  });
+
+// expand_message_xmd for exactly 64 bytes: one block, so b_1 is the whole output.
+function expand(dst: Buffer, parts: Uint8Array[]): void {
+  sha512(b0, Z_PAD, ...parts, LENGTH_AND_ZERO, dst);
+  sha512(uniform, b0, ONE, dst);
+}
+
+/** out (32 bytes) = HashToGroup(input). */
+export function hashToGroup<B extends Uint8Array>(out: B, input: Uint8Array): B {
+  try {
+    expand(HASH_TO_GROUP, [input]);
+    return fromUniform(out, uniform);
+  } finally {
+    wipe(b0, uniform);
+  }
+}
+
+function hashToScalar<B extends Uint8Array>(out: B, parts: Uint8Array[]): B {
+  try {
+    expand(HASH_TO_SCALAR, parts);
+    return reduce(out, uniform);
+  } finally {
+    wipe(b0, uniform);
+  }
+}
+
+/** out (64 bytes): the seed from which a batch's weights come (RFC 9497 section 2.2.1, ComputeComposites). */
+export const compositeSeed = <B extends Uint8Array>(out: B, publicKey: Uint8Array): B => {
+  sha512(out, ...prefixed(publicKey, SEED));
+  return out;
+};
+
+const indexBytes = Buffer.alloc(2);
+
+/** out (32 bytes) = the weight d_i of the pair at `index` (RFC 9497 section 2.2.1). */
+export function compositeWeight<B extends Uint8Array>(
+  out: B,
+  seed: Uint8Array,
+  index: number,
+  blinded: Uint8Array,
+  evaluated: Uint8Array,
+): B {
+  indexBytes.writeUInt16BE(index);
+  const [seedLength, seedBytes, ...pair] = prefixed(seed, blinded, evaluated);
+  return hashToScalar(out, [seedLength!, seedBytes!, indexBytes, ...pair, COMPOSITE]);
+}
+
+/** out (32 bytes) = the challenge over the five elements of a proof (RFC 9497 section 2.2.1). */
+export const proofChallenge = <B extends Uint8Array>(out: B, ...elements: Uint8Array[]): B =>
+  hashToScalar(out, [...prefixed(...elements), CHALLENGE]);
+
+/** out (64 bytes) = the function's output for `input` and its unblinded element (RFC 9497 section 3.3.2, Finalize). */
+export const outputHash = <B extends Uint8Array>(out: B, input: Uint8Array, element: Uint8Array): B => {
+  sha512(out, ...prefixed(input, element), FINALIZE);
+  return out;
+};
