@@ -21,10 +21,13 @@ export const quoted = (value: string): string => {
   return `"${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
 };
 
-/** A unix socket as a torrc value. Fault tor/path when the path does not fit a socket address. */
-export const unixSocket = (path: string): string => {
+/**
+ * A unix socket as a torrc value, with what follows it: quoted once for the port's grammar and once for torrc's.
+ * Fault tor/path when the path does not fit a socket address.
+ */
+export const unixSocket = (path: string, flags = ""): string => {
   if (Buffer.byteLength(path) > maxSocketPath) throw new Fault("tor/path");
-  return `unix:${quoted(path)}`;
+  return quoted(`unix:${quoted(path)}${flags}`);
 };
 
 export interface TorrcOptions {
@@ -47,7 +50,7 @@ export const systemTorrc = ({ dataDir, ownerPid, socks, extra }: TorrcOptions): 
     `ControlPort ${unixSocket(files.controlSocket)}`,
     "CookieAuthentication 1",
     `CookieAuthFile ${quoted(files.cookieFile)}`,
-    `SocksPort ${socks ? `${unixSocket(files.socksSocket)} ExtendedErrors` : "0"}`,
+    `SocksPort ${socks ? unixSocket(files.socksSocket, " ExtendedErrors") : "0"}`,
     "ClientOnly 1",
     // Country statistics are of no use here, and reading the tables costs up to seconds of CPU.
     "GeoIPFile /dev/null",
