@@ -1,0 +1,110 @@
+// What must hold of a leaf and of a KeyPackage (RFC 9420 sections 7.3 and 10.1) and what this house asks beyond.
+import type { Capabilities, Extension, GroupContext, KeyPackage, LeafNode } from "ts-mls";
+import { extensionTypeToNumber } from "ts-mls/extension.js";
+import { keyPackageTBSEncoder } from "ts-mls/keyPackage.js";
+import { leafNodeTBSEncoder, type LeafNodeTBS } from "ts-mls/leafNode.js";
+import { decodeRequiredCapabilities } from "ts-mls/requiredCapabilities.js";
+import { allowed, sameBytes, valid, within } from "./codec.ts";
+import { verifyWithLabel } from "./signed.ts";
+import {
+  HANDLE_LENGTH,
+  KEY_LENGTH,
+  LAST_RESORT,
+  MAX_EXTENSION_BYTES,
+  MAX_LIFETIME,
+  PSEUDONYM_LENGTH,
+  QUEUE_HANDLE,
+  SIGNATURE_LENGTH,
+  SUITE,
+} from "./suite.ts";
+
+/** Extension types of RFC 9420 itself (section 13.4) need not be listed in capabilities. */
+const LAST_DEFAULT_EXTENSION = 5;
+const LAST_DEFAULT_PROPOSAL = 7;
+
+/** The 16-byte pseudonym. Throws Fault `group/policy` for any credential but a basic one of that size. */
+export function pseudonymOf(leaf: LeafNode): Uint8Array {
+  const { credential } = leaf;
+  allowed(credential.credentialType === "basic" && "identity" in credential);
+  allowed(credential.identity.length === PSEUDONYM_LENGTH);
+  return credential.identity;
+}
+
+/** The 88-byte sealed queue handle, the one extension a leaf carries. Throws Fault `group/policy`. */
+export function handleOf(leaf: LeafNode): Uint8Array {
+  const [extension] = leaf.extensions;
+  allowed(leaf.extensions.length === 1 && extension?.extensionType === QUEUE_HANDLE);
+  allowed(extension.extensionData.length === HANDLE_LENGTH);
+  return extension.extensionData;
+}
+
+/** At most one of each type (section 13.4) and a bounded total. */
+export function checkExtensionList(extensions: readonly Extension[]): void {
+  let total = 0;
+  extensions.forEach(({ extensionType, extensionData }, i) => {
+    total += extensionData.length;
+    valid(extensions.findIndex((other) => other.extensionType === extensionType) === i);
+  });
+  within(total <= MAX_EXTENSION_BYTES);
+}
+
+// Sections 7.2, 7.3 and 11.1: the leaf supports the group's suite, its extensions and what required_capabilities lists.
+function checkSupports(can: Capabilities, groupExtensions: readonly Extension[]): void {
+  valid(can.versions.includes("mls10") && can.ciphersuites.includes(SUITE));
+  for (const { extensionType } of groupExtensions) {
+    const type = extensionTypeToNumber(extensionType);
+    valid(type <= LAST_DEFAULT_EXTENSION || can.extensions.includes(type));
+  }
+  const required = groupExtensions.find((e) => e.extensionType === "required_capabilities");
+  if (required === undefined) return;
+  const list = decodeRequiredCapabilities(required.extensionData, 0);
+  valid(list !== undefined && list[1] === required.extensionData.length);
+  const [{ extensionTypes, proposalTypes, credentialTypes }] = list;
+  valid(extensionTypes.every((type) => type <= LAST_DEFAULT_EXTENSION || can.extensions.includes(type)));
+  valid(proposalTypes.every((type) => type <= LAST_DEFAULT_PROPOSAL || can.proposals.includes(type)));
+  valid(credentialTypes.every((type) => can.credentials.includes(type)));
+}
+
+/** Sections 7.2 and 10.1: now lies in the lifetime, and the lifetime is no longer than the house allows. Unix seconds. */
+export function checkLifetime(leaf: LeafNode, now: number): void {
+  if (leaf.leafNodeSource !== "key_package") return;
+  const { notBefore, notAfter } = leaf.lifetime;
+  const time = BigInt(now);
+  valid(notBefore <= time && time <= notAfter);
+  valid(notAfter - notBefore <= BigInt(MAX_LIFETIME));
+}
+
+/**
+ * Section 7.3 for one leaf at `index` (ignored for the leaf of a KeyPackage, whose signature does not cover it).
+ * Uniqueness in the tree and lifetime are checked by the callers, who know the tree and the clock.
+ */
+export function checkLeaf(leaf: LeafNode, index: number, context: GroupContext): void {
+  pseudonymOf(leaf);
+  handleOf(leaf);
+  valid(leaf.hpkePublicKey.length === KEY_LENGTH && leaf.signaturePublicKey.length === KEY_LENGTH);
+  const can = leaf.capabilities;
+  valid(can.credentials.includes("basic"));
+  valid(can.extensions.includes(QUEUE_HANDLE));
+  checkSupports(can, context.extensions);
+  const signed: LeafNodeTBS =
+    leaf.leafNodeSource === "key_package" ? leaf : { ...leaf, groupId: context.groupId, leafIndex: index };
+  valid(verifyWithLabel(leaf.signaturePublicKey, "LeafNodeTBS", leafNodeTBSEncoder, signed, leaf.signature));
+}
+
+/** Section 10.1. `context` is the group the KeyPackage is to join. */
+export function checkKeyPackage(keyPackage: KeyPackage, context: GroupContext, now: number): void {
+  const leaf: LeafNode = keyPackage.leafNode;
+  valid(keyPackage.version === "mls10" && keyPackage.cipherSuite === context.cipherSuite);
+  valid(keyPackage.initKey.length === KEY_LENGTH && !sameBytes(keyPackage.initKey, leaf.hpkePublicKey));
+  checkExtensionList(keyPackage.extensions);
+  const [extension] = keyPackage.extensions;
+  if (extension !== undefined) {
+    allowed(keyPackage.extensions.length === 1 && extension.extensionType === LAST_RESORT);
+    valid(extension.extensionData.length === 0);
+  }
+  checkLifetime(leaf, now);
+  checkLeaf(leaf, 0, context);
+  const { signature } = keyPackage;
+  valid(signature.length === SIGNATURE_LENGTH);
+  valid(verifyWithLabel(leaf.signaturePublicKey, "KeyPackageTBS", keyPackageTBSEncoder, keyPackage, signature));
+}
