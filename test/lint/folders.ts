@@ -46,6 +46,22 @@ export const folders: readonly Folder[] = [
   { path: "src/services/delivery", ...serviceMay },
   { path: "src/services/queue", ...serviceMay },
   {
+    path: "src/house",
+    house: [
+      "src/wire",
+      "src/memory",
+      "src/crypto",
+      "src/store",
+      "src/services",
+      "src/config",
+      "src/observe",
+      "tokens",
+      "src/fault.ts",
+    ],
+    packages: [],
+    node: [...plain, ...timers],
+  },
+  {
     path: "src/http",
     house: ["src/wire", "src/memory", "src/crypto", "src/fault.ts", "src/observe", "tokens"],
     packages: ["koa"],

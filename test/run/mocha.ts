@@ -1,7 +1,7 @@
 // Runs the given test files with mocha, one after the other, and reports each test to the parent process.
 
 import { readFileSync } from "node:fs";
-import { relative } from "node:path";
+import { relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import Mocha from "mocha";
 import { makeLeftovers } from "./leftovers.ts";
@@ -37,7 +37,7 @@ const mocha = new Mocha({ ui: "bdd", timeout: settings.timeout, forbidOnly: true
 
 // Loaded one by one: a file that does not load fails alone.
 for (const file of process.argv.slice(2)) {
-  const path = `${root}/${file}`;
+  const path = resolve(root, file);
   mocha.suite.emit("pre-require", globalThis, path, mocha);
   try {
     const loaded: unknown = await import(pathToFileURL(path).href);
@@ -58,5 +58,5 @@ mocha.run((failures) => {
   process.exitCode = failures === 0 ? 0 : 1;
   tell({ at: "end" });
   // Not held by this timer, so it fires only when something else keeps the process.
-  setTimeout(() => tell({ at: "stays", ...leftovers.look() }), 2_000).unref();
+  setTimeout(() => tell({ at: "stays", ...leftovers.look() }), 500).unref();
 });

@@ -1,0 +1,64 @@
+// The tree keeps its form: fixed top level, short files, no word that belongs to one machine or to unfinished work.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { strangers, tooLong, unfitLines, type TreeFile } from "./tree-rules.ts";
+
+const root = resolve(import.meta.dirname, "../..");
+
+const tracked = (): string[] =>
+  execFileSync("git", ["ls-files", "-z"], { cwd: root, encoding: "utf8" })
+    .split("\0")
+    .filter((path) => path !== "" && existsSync(join(root, path)));
+
+describe("tree", () => {
+  let files: readonly TreeFile[] = [];
+
+  before(function () {
+    if (!existsSync(join(root, ".git"))) this.skip(); // Without git nothing tells the project's files from others.
+    files = tracked().map((path) => ({ path, text: readFileSync(join(root, path), "utf8") }));
+  });
+
+  it("has only the fixed entries at its top", () => {
+    assert.deepEqual(strangers(files.map(({ path }) => path)), []);
+    assert.deepEqual(strangers(["src/a.ts", ".ci/run", "docs/a.md", "lib.ts", "docs/b.md"]), ["docs", "lib.ts"]);
+  });
+
+  it("has no source file of more than 400 lines", () => {
+    assert.deepEqual(tooLong(files), []);
+    const lines = (n: number) => "line\n".repeat(n);
+    const planted = [
+      { path: "src/fits.ts", text: lines(400) },
+      { path: "src/long.ts", text: lines(401) },
+      { path: "src/long.md", text: lines(401) },
+    ];
+    assert.deepEqual(tooLong(planted), ["src/long.ts"]);
+  });
+
+  it("holds no path of one machine, no registry, nothing left undone, no test left out without a reason", () => {
+    assert.deepEqual(unfitLines(files), []);
+  });
+
+  it("would see each of those", () => {
+    // Put together here, so that this file does not hold them itself.
+    const planted: readonly (readonly [string, string])[] = [
+      ["test/a.ts", `"${["", "work", "main", "x.ts"].join("/")}"`],
+      ["README.md", `see ${["", "home", "someone", "notes"].join("/")}`],
+      ["src/a.ts", `${["registry", "npmjs", "org"].join(".")}`],
+      ["package-lock.json", `${['"resolved"', '"https'].join(": ")}`],
+      ["src/b.ts", `// ${["TO", "DO"].join("")}: later`],
+      ["tor/b.ts", `// ${["FIX", "ME"].join("")}`],
+      ["tokens/b.ts", `throw ${["not", "implemented"].join(" ")}`],
+      ["test/b.ts", ["it", 'skip("x")'].join(".")],
+    ];
+    for (const [path, line] of planted)
+      assert.equal(unfitLines([{ path, text: `first\n${line}\n` }]).length, 1, `${path}: ${line}`);
+    const sound = [
+      ["src/a.ts", "/dev/shm and /usr/sbin/tor and ./work/a and mktemp -d /tmp/XXXXXXXX"],
+      ["test/a.ts", ["this", "skip(); // no tor here"].join(".")],
+    ];
+    for (const [path = "", text = ""] of sound) assert.deepEqual(unfitLines([{ path, text }]), []);
+  });
+});
