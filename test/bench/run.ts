@@ -13,12 +13,22 @@ export interface Bench {
 
 const isBench = (loaded: object): loaded is Bench => "describe" in loaded && "run" in loaded;
 
-const benches = async (): Promise<Map<string, Bench>> => {
+const names = readdirSync(import.meta.dirname)
+  .filter((file) => /^[\w-]+\.ts$/.test(file) && file !== "run.ts")
+  .map((file) => file.slice(0, -".ts".length))
+  .toSorted();
+
+// Only what is measured is loaded; what the others load could disturb it.
+const load = async (name: string): Promise<Bench | undefined> => {
+  const loaded = (await import(`./${name}.ts`)) as object;
+  return isBench(loaded) ? loaded : undefined;
+};
+
+const loadAll = async (): Promise<Map<string, Bench>> => {
   const found = new Map<string, Bench>();
-  for (const file of readdirSync(import.meta.dirname).toSorted()) {
-    if (!file.endsWith(".ts") || file.endsWith(".test.ts") || file === "run.ts") continue;
-    const loaded = (await import(`./${file}`)) as object;
-    if (isBench(loaded)) found.set(file.slice(0, -".ts".length), loaded);
+  for (const name of names) {
+    const bench = await load(name);
+    if (bench !== undefined) found.set(name, bench);
   }
   return found;
 };
@@ -34,7 +44,6 @@ const usage = (known: ReadonlyMap<string, Bench>): string =>
 
 /** Runs the command line; returns the exit code. */
 export const main = async (args: readonly string[]): Promise<number> => {
-  const known = await benches();
   let parsed;
   try {
     parsed = parseArgs({
@@ -43,19 +52,23 @@ export const main = async (args: readonly string[]): Promise<number> => {
       options: { json: { type: "boolean" }, help: { type: "boolean" } },
     });
   } catch {
-    console.error(usage(known));
+    console.error(usage(await loadAll()));
     return 2;
   }
   const { values, positionals } = parsed;
   if (values.help === true) {
-    console.log(usage(known));
+    console.log(usage(await loadAll()));
     return 0;
   }
   const [name, ...rest] = positionals;
-  const bench = name === undefined || rest.length > 0 ? undefined : known.get(name);
+  if (name === undefined) {
+    console.error(usage(await loadAll()));
+    return 2;
+  }
+  const bench = rest.length === 0 && names.includes(name) ? await load(name) : undefined;
   if (bench === undefined) {
-    if (name === undefined) console.error(usage(known));
-    else console.error(`No benchmark ${positionals.join(" ")}; there are: ${[...known.keys()].join(", ") || "none"}`);
+    const known = [...(await loadAll()).keys()].join(", ");
+    console.error(`No benchmark ${positionals.join(" ")}; there are: ${known || "none"}`);
     return 2;
   }
   const json = values.json === true;
