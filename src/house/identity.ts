@@ -97,7 +97,11 @@ export async function createIdentity(
         handleKey: fresh(),
         spentKey: fresh(),
       };
-      tx.put("server", NAME, encode(record, value, (size) => arena.take(size)));
+      tx.put(
+        "server",
+        NAME,
+        encode(record, value, (size) => arena.take(size)),
+      );
     });
   } finally {
     arena.close();
