@@ -1,0 +1,73 @@
+// Opens a throw-away view of the database before the real one, so that trouble is found before any file changes.
+import { linkSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { Fault } from "../fault.ts";
+import { equal } from "../memory/locked.ts";
+import type { Anchor } from "./anchor.ts";
+import type { StoreDriver } from "./driver.ts";
+import type { Head, Journal } from "./journal.ts";
+import { openLevel } from "./level-driver.ts";
+import { KEY_LENGTH } from "./sealing.ts";
+
+// LevelDB at opening replays and then deletes its log, starts a new MANIFEST and deletes tables that the MANIFEST does
+// not list: after that, what a damaged file still held is gone. It never changes a file in place, so hard links make
+// an exact copy that costs nothing. LOCK is not linked: opening and closing it would drop the lock of the process that
+// holds it. LOG is only read by people.
+const NOT_LINKED = new Set(["LOCK", "LOG", "LOG.old"]);
+const PREFIX = "inspect-";
+const CHUNK = 4096;
+const CHUNK_BYTES = 4 << 20;
+
+/** True when a process that can be seen holds LevelDB's lock. LevelDB itself refuses as well; this spares the work. */
+export function isLocked(database: string): boolean {
+  try {
+    const { ino } = statSync(join(database, "LOCK"));
+    return readFileSync("/proc/locks", "latin1").includes(`:${ino} `);
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Reads every record of the database in `parent`/`name` and returns its head, without changing a file of it.
+ * Faults: `store/corrupt`, `store/locked` when another process has it open, `server/full`.
+ */
+export async function inspect(parent: string, name: string, journal: Journal, anchor: Anchor): Promise<Head> {
+  const database = join(parent, name);
+  if (isLocked(database)) throw new Fault("store/locked");
+  for (const left of readdirSync(parent)) if (left.startsWith(PREFIX)) rmSync(join(parent, left), { recursive: true });
+  const view = mkdtempSync(join(parent, PREFIX));
+  try {
+    for (const file of readdirSync(database))
+      if (!NOT_LINKED.has(file)) linkSync(join(database, file), join(view, file));
+    const driver = await openLevel({ dir: view, reserveBytes: 0 });
+    try {
+      const head = journal.open(await driver.get(journal.key));
+      if (!equal(await digest(driver, journal), head.set)) throw new Fault("store/corrupt");
+      anchor.check(head);
+      return head;
+    } finally {
+      await driver.close();
+    }
+  } catch (error) {
+    // What another process writes meanwhile looks like damage.
+    if (isLocked(database)) throw new Fault("store/locked");
+    if (error instanceof Fault) throw error;
+    throw new Fault("store/corrupt");
+  } finally {
+    rmSync(view, { recursive: true });
+  }
+}
+
+/** The set digest of all records but the head. */
+async function digest(driver: StoreDriver, journal: Journal): Promise<Buffer> {
+  const set = Buffer.alloc(32);
+  const end = Buffer.alloc(KEY_LENGTH + 1, 0xff);
+  for (let from = Buffer.alloc(0); ;) {
+    const entries = await driver.range(from, end, CHUNK, CHUNK_BYTES);
+    const last = entries.at(-1);
+    if (last === undefined) return set;
+    for (const { key, value } of entries) if (!key.equals(journal.key)) journal.toggle(set, key, value);
+    from = Buffer.concat([last.key, Buffer.of(0)]);
+  }
+}

@@ -1,0 +1,157 @@
+// LevelDB as a driver: synced batches, a free-space reserve, close-and-reopen after a failed write, never a repair.
+import { statfsSync } from "node:fs";
+import { Level } from "level";
+import { Fault } from "../fault.ts";
+import type { Entry, Operation, StoreDriver } from "./driver.ts";
+
+/** Free bytes below which nothing is written: LevelDB needs room to compact, and a log torn by a full disk loses records. */
+export const DEFAULT_RESERVE = 64 << 20;
+
+const READ_AHEAD = 256;
+
+export interface LevelDriverOptions {
+  /** The LevelDB directory. */
+  readonly dir: string;
+  /** True only at installation; then the directory must hold no database. */
+  readonly create?: boolean;
+  readonly reserveBytes?: number;
+}
+
+/** Faults: `store/locked`, `store/exists`, `store/corrupt`, `server/full`. */
+export async function openLevel({ dir, create = false, reserveBytes }: LevelDriverOptions): Promise<LevelDriver> {
+  const driver = new LevelDriver(dir, reserveBytes ?? DEFAULT_RESERVE);
+  await driver.open(create);
+  return driver;
+}
+
+export class LevelDriver implements StoreDriver {
+  readonly #dir: string;
+  readonly #reserve: number;
+  #database: Level<Buffer, Buffer> | undefined;
+  #torn = false;
+  #closed = false;
+  // Reads wait while the database is closed for reopening, and reopening waits for reads that are under way.
+  #gate: Promise<void> | undefined;
+  #readers = 0;
+  #idle: (() => void) | undefined;
+
+  constructor(dir: string, reserve: number) {
+    this.#dir = dir;
+    this.#reserve = reserve;
+  }
+
+  /** Called once by `openLevel`, and again by `recover`. */
+  async open(create: boolean): Promise<void> {
+    const database = new Level<Buffer, Buffer>(this.#dir, {
+      keyEncoding: "buffer",
+      valueEncoding: "buffer",
+      compression: false,
+      writeBufferSize: 16 << 20,
+      createIfMissing: create,
+      errorIfExists: create,
+    });
+    try {
+      await database.open();
+    } catch (error) {
+      throw new Fault(this.#openFault(error, create));
+    }
+    this.#database = database;
+  }
+
+  #openFault(error: unknown, create: boolean): "store/locked" | "store/exists" | "server/full" | "store/corrupt" {
+    const cause = (error as { cause?: { code?: string; message?: string } }).cause;
+    if (cause?.code === "LEVEL_LOCKED") return "store/locked";
+    if (create && cause?.message?.includes("exists") === true) return "store/exists";
+    return this.#free() < Math.max(this.#reserve, 1 << 20) ? "server/full" : "store/corrupt";
+  }
+
+  #free(): number {
+    const { bavail, bsize } = statfsSync(this.#dir);
+    return bavail * bsize;
+  }
+
+  async commit(operations: readonly Operation[]): Promise<void> {
+    if (this.#closed || this.#database === undefined) throw new Fault("store/closed");
+    if (this.#torn) throw new Fault("store/write");
+    if (this.#free() < this.#reserve) throw new Fault("server/full");
+    const batch = this.#database.batch();
+    for (const { key, value } of operations) {
+      if (value === undefined) batch.del(key);
+      else batch.put(key, value);
+    }
+    try {
+      await batch.write({ sync: true });
+    } catch {
+      // The log may end in half a record: whatever is appended behind it is lost at the next recovery.
+      this.#torn = true;
+      throw new Fault("store/write");
+    }
+  }
+
+  async recover(): Promise<void> {
+    if (this.#closed) throw new Fault("store/closed");
+    if (!this.#torn) return;
+    if (this.#free() < this.#reserve) throw new Fault("server/full");
+    let done = (): void => {};
+    this.#gate ??= new Promise((resolve) => (done = resolve));
+    try {
+      if (this.#readers > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
+      const old = this.#database;
+      this.#database = undefined;
+      await old?.close();
+      await this.open(false);
+      this.#torn = false;
+    } finally {
+      this.#gate = undefined;
+      done();
+    }
+  }
+
+  async #read<T>(work: (database: Level<Buffer, Buffer>) => Promise<T>): Promise<T> {
+    while (this.#gate !== undefined) await this.#gate;
+    if (this.#closed) throw new Fault("store/closed");
+    if (this.#database === undefined) throw new Fault("store/write");
+    this.#readers++;
+    try {
+      return await work(this.#database);
+    } finally {
+      if (--this.#readers === 0) this.#idle?.();
+    }
+  }
+
+  get(key: Uint8Array): Promise<Buffer | undefined> {
+    return this.#read((database) => database.get(key as Buffer));
+  }
+
+  getMany(keys: readonly Buffer[]): Promise<(Buffer | undefined)[]> {
+    return this.#read((database) => database.getMany(keys as Buffer[]));
+  }
+
+  range(from: Uint8Array, to: Uint8Array, limit: number, maxBytes = Infinity): Promise<Entry[]> {
+    return this.#read(async (database) => {
+      const found: Entry[] = [];
+      if (limit <= 0 || Buffer.compare(from, to) >= 0) return found;
+      const iterator = database.iterator({ gte: from as Buffer, lt: to as Buffer, limit, highWaterMarkBytes: 1 << 18 });
+      try {
+        for (let bytes = 0; bytes < maxBytes;) {
+          const entries = await iterator.nextv(READ_AHEAD);
+          if (entries.length === 0) break;
+          for (const [key, value] of entries) {
+            found.push({ key, value });
+            bytes += value.length;
+          }
+        }
+      } finally {
+        await iterator.close();
+      }
+      return found;
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    while (this.#gate !== undefined) await this.#gate;
+    this.#closed = true;
+    await this.#database?.close();
+  }
+}

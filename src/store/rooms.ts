@@ -1,0 +1,49 @@
+// The closed list of rooms: which kinds of records exist, how each is named, and in which order their locks are taken.
+
+/**
+ * `point`: one record a name. `ordered`: records of one name in a numbered row. `rank`: locks are taken in ascending
+ * rank, so that two transactions never wait for each other. `expires`: records are filed under a partition number
+ * (a period) and dropped with it.
+ */
+export interface RoomShape {
+  readonly kind: "point" | "ordered";
+  readonly rank: number;
+  readonly expires?: true;
+}
+
+export const rooms = {
+  // The server's own singletons (identity, intermediate credential, handle key, sweep marks); every service opens its own.
+  server: { kind: "point", rank: 4 },
+  // Secret keys of the token issuer, one record a class and epoch; only the issuer opens it.
+  issuerKey: { kind: "point", rank: 5 },
+  // A user: its clients, recovery key, allowance; only the authentication service opens it.
+  account: { kind: "point", rank: 10 },
+  // User name to user id; only the authentication service opens it.
+  name: { kind: "point", rank: 11 },
+  // State of a user's queue of connection requests; only the authentication service opens it.
+  directQueue: { kind: "point", rank: 12 },
+  // Connection requests waiting for a user, sealed by their senders; only the authentication service opens it.
+  directItem: { kind: "ordered", rank: 13 },
+  // What an account drew in a token epoch, so that a repeated draw gets the same answer; partition: token epoch.
+  issuance: { kind: "point", rank: 14, expires: true },
+  // A group's public state sealed under its members' key; only the delivery service opens it.
+  group: { kind: "point", rank: 20 },
+  // A pseudonym's sealed KeyPackages; only the queuing service opens it.
+  keyPackage: { kind: "point", rank: 30 },
+  // Friendship token digest to pseudonym; only the queuing service opens it.
+  friendship: { kind: "point", rank: 31 },
+  // A pseudonym's queue: owner key, ratchet, first and next sequence; only the queuing service opens it.
+  queue: { kind: "point", rank: 40 },
+  // Queued messages, sealed under the queue's ratchet; only the queuing service opens it.
+  queueItem: { kind: "ordered", rank: 41 },
+  // Digests of redeemed tokens; only the gate opens it; partition: token key epoch.
+  spent: { kind: "point", rank: 60, expires: true },
+  // Sealed replies kept for retries; only the gate opens it; partition: day.
+  receipt: { kind: "point", rank: 61, expires: true },
+} as const satisfies Record<string, RoomShape>;
+
+export type Room = keyof typeof rooms;
+export const roomNames = Object.keys(rooms) as Room[];
+
+/** The shape of a room, its literal type widened so that optional columns can be read. */
+export const shapeOf = (room: Room): RoomShape => rooms[room];

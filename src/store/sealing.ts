@@ -1,0 +1,141 @@
+// What the files may show: hashed names, padded and sealed values. Nothing else passes from here to a driver.
+import { openInto, sealInto, SEAL_OVERHEAD } from "../crypto/aead.ts";
+import { derive } from "../crypto/derive.ts";
+import { Fault } from "../fault.ts";
+import type { Arena } from "../memory/arena.ts";
+import { GuardedKey } from "../memory/guarded-key.ts";
+import { lockedAlloc, wipe } from "../memory/locked.ts";
+import { type Room, roomNames } from "./rooms.ts";
+
+/** Physical keys are always this long, whatever they name. */
+export const KEY_LENGTH = 24;
+/** Ordered rooms: the part of the key that all records of one name share. */
+export const PREFIX_LENGTH = 16;
+/** The longest plaintext of a record. Padded, it fills the largest slab of an arena. */
+export const MAX_VALUE_LENGTH = (1 << 20) - 4;
+/** Sequence numbers are below this, so that sequence plus offset stays an exact integer. */
+export const MAX_SEQUENCE = 2 ** 48;
+
+const LENGTH_FIELD = 4;
+const MIN_PADDED = 64;
+
+/** Padmé (Nikitin et al., PETS 2019): a length keeps only as many bits as its exponent has, so at most 12 % are added. */
+export function padme(length: number): number {
+  if (length <= MIN_PADDED) return MIN_PADDED;
+  const exponent = 31 - Math.clz32(length);
+  const kept = 32 - Math.clz32(exponent);
+  const step = 2 ** (exponent - kept);
+  return Math.ceil(length / step) * step;
+}
+
+/** A 32-byte key for `label` in the database with this `id`; `out` must be locked memory. */
+export function subkey(
+  out: Buffer,
+  purpose: "recordName" | "recordValue" | "recordChain",
+  master: Buffer,
+  label: string,
+  id: Uint8Array,
+): void {
+  derive(out, purpose, master, Buffer.from(label), id);
+}
+
+/** The position of all records of a name in an ordered room. */
+export interface Row {
+  readonly prefix: Buffer;
+  /** Random-looking 48-bit start, so that a row does not show how many records it has had. */
+  readonly offset: number;
+}
+
+export class Sealing {
+  // Per room: 32 bytes for names, 32 bytes for values.
+  readonly #keys: GuardedKey;
+  readonly #scratch = lockedAlloc(MAX_VALUE_LENGTH + LENGTH_FIELD);
+
+  constructor(masterKey: GuardedKey, id: Uint8Array) {
+    this.#keys = new GuardedKey(roomNames.length * 64, (slab) =>
+      masterKey.use((master) => {
+        roomNames.forEach((room, i) => {
+          subkey(slab.subarray(i * 64, i * 64 + 32), "recordName", master, room, id);
+          subkey(slab.subarray(i * 64 + 32, i * 64 + 64), "recordValue", master, room, id);
+        });
+      }),
+    );
+  }
+
+  #use<T>(room: Room, part: 0 | 32, work: (key: Buffer) => T): T {
+    const at = roomNames.indexOf(room) * 64 + part;
+    return this.#keys.use((slab) => work(slab.subarray(at, at + 32)));
+  }
+
+  /** The first 8 bytes of every key that a partition of a point room has. */
+  partition(room: Room, partition: number): Buffer {
+    const number = Buffer.alloc(8);
+    number.writeUInt32BE(Math.floor(partition / 2 ** 32));
+    number.writeUInt32BE(partition % 2 ** 32, 4);
+    return this.#use(room, 0, (key) => derive(Buffer.alloc(16), "recordName", key, Buffer.of(0), number)).subarray(
+      0,
+      8,
+    );
+  }
+
+  /** Hash of a name alone: what locks are keyed by, and the second part of a point key. 16 bytes. */
+  name(room: Room, name: Uint8Array): Buffer {
+    return this.#use(room, 0, (key) => derive(Buffer.alloc(16), "recordName", key, Buffer.of(1), name));
+  }
+
+  point(room: Room, name: Uint8Array, partition: number): Buffer {
+    return Buffer.concat([this.partition(room, partition), this.name(room, name)], KEY_LENGTH);
+  }
+
+  row(room: Room, name: Uint8Array): Row {
+    const prefix = this.name(room, name);
+    const offset = this.#use(room, 0, (key) => derive(Buffer.alloc(16), "sequenceOffset", key, name)).readUIntBE(0, 6);
+    return { prefix, offset };
+  }
+
+  /** The key of a sequence number in a row; numbers at or above MAX_SEQUENCE mean its end. */
+  at(row: Row, sequence: number): Buffer {
+    const place = row.offset + Math.min(sequence, MAX_SEQUENCE);
+    const key = Buffer.alloc(KEY_LENGTH);
+    key.set(row.prefix);
+    key.writeUInt32BE(Math.floor(place / 2 ** 32), PREFIX_LENGTH);
+    key.writeUInt32BE(place % 2 ** 32, PREFIX_LENGTH + 4);
+    return key;
+  }
+
+  sequence(row: Row, key: Buffer): number {
+    return key.readUInt32BE(PREFIX_LENGTH) * 2 ** 32 + key.readUInt32BE(PREFIX_LENGTH + 4) - row.offset;
+  }
+
+  /** nonce || ciphertext || tag of (u32 length || plain || zeros to the padded length), bound to `key`. */
+  seal(room: Room, key: Buffer, plain: Uint8Array): Buffer {
+    if (plain.length > MAX_VALUE_LENGTH) throw new RangeError("value length");
+    const padded = this.#scratch.subarray(0, padme(LENGTH_FIELD + plain.length));
+    try {
+      padded.writeUInt32BE(plain.length);
+      padded.set(plain, LENGTH_FIELD);
+      const out = Buffer.allocUnsafeSlow(padded.length + SEAL_OVERHEAD);
+      return this.#use(room, 32, (secret) => sealInto(out, padded, key, secret));
+    } finally {
+      wipe(padded);
+    }
+  }
+
+  /** The plaintext, in the arena. Fault `store/corrupt` when the record is not what was sealed under this key. */
+  open(room: Room, key: Buffer, sealed: Buffer, arena: Arena): Buffer {
+    if (sealed.length < SEAL_OVERHEAD + MIN_PADDED) throw new Fault("store/corrupt");
+    const padded = arena.take(sealed.length - SEAL_OVERHEAD);
+    try {
+      this.#use(room, 32, (secret) => openInto(padded, sealed, key, secret));
+    } catch {
+      throw new Fault("store/corrupt");
+    }
+    const length = padded.readUInt32BE();
+    if (length > padded.length - LENGTH_FIELD) throw new Fault("store/corrupt");
+    return padded.subarray(LENGTH_FIELD, LENGTH_FIELD + length);
+  }
+
+  destroy(): void {
+    this.#keys.destroy();
+  }
+}

@@ -1,0 +1,190 @@
+// The sealed store: rooms, transactions, one durable batch a request. Opens, refuses, and never repairs.
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { Fault } from "../fault.ts";
+import type { Arena } from "../memory/arena.ts";
+import type { GuardedKey } from "../memory/guarded-key.ts";
+import { Anchor } from "./anchor.ts";
+import { newId, readIdentity, writeIdentity } from "./identity.ts";
+import { inspect } from "./inspect.ts";
+import { Journal, sameHead } from "./journal.ts";
+import { openLevel } from "./level-driver.ts";
+import { Locks } from "./locks.ts";
+import { type Room, shapeOf } from "./rooms.ts";
+import { KEY_LENGTH, Sealing } from "./sealing.ts";
+import { type Machinery, runWork } from "./transaction.ts";
+import { Writer } from "./writer.ts";
+
+export type { Room } from "./rooms.ts";
+
+/** Reads. Values are plaintext in the caller's arena, valid until it closes. Faults `store/corrupt`, `store/closed`. */
+export interface View {
+  /** A point record, or undefined. Expiring rooms need the partition. */
+  get(room: Room, name: Uint8Array, options?: { partition?: number }): Promise<Buffer | undefined>;
+  /** Ordered rooms: items with from <= sequence < to, at most `limit` and at most `maxBytes` of plaintext. */
+  range(
+    room: Room,
+    name: Uint8Array,
+    from: number,
+    to: number,
+    limit: number,
+    maxBytes?: number,
+  ): Promise<{ sequence: number; value: Buffer }[]>;
+}
+
+export interface Transaction extends View {
+  /**
+   * Exclusive use of these names until the writes of this transaction are queued. Must be called before get or put of
+   * a name that is read, modified and written. All names of one room in one call: a later call of the same or a lower
+   * rank throws, unless its names are held already.
+   */
+  lock(room: Room, ...names: Uint8Array[]): Promise<void>;
+  /** `value` at most MAX_VALUE_LENGTH bytes; sealed before this returns, so the caller may wipe it at once. */
+  put(room: Room, name: Uint8Array, value: Uint8Array, options?: { partition?: number }): void;
+  putAt(room: Room, name: Uint8Array, sequence: number, value: Uint8Array): void;
+  delete(room: Room, name: Uint8Array, options?: { partition?: number }): void;
+  /** Ordered rooms: all items with from <= sequence < to. Lock the name first. */
+  deleteRange(room: Room, name: Uint8Array, from: number, to: number): void;
+}
+
+export interface Store {
+  /**
+   * Runs `work`; its writes become one atomic durable batch; resolves with work's result once that is durable. When
+   * work throws, nothing is written. Faults `server/full`, `store/write`, `store/closed`: after `store/write` the
+   * outcome is unknown (all or nothing), and a retry must be idempotent.
+   */
+  transact<T>(arena: Arena, work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /** Resolves once everything `work` has read is durable. */
+  read<T>(arena: Arena, work: (view: View) => Promise<T>): Promise<T>;
+  /** Deletes all records of an expiring room's partition and says how many there were. */
+  dropPartition(room: Room, partition: number): Promise<number>;
+  /** Waits for what is under way, then closes. */
+  close(): Promise<void>;
+}
+
+const DATABASE = "db";
+const IDENTITY = "identity";
+const ANCHOR = "anchor";
+
+/** Makes an empty store in `dir` (created when missing, otherwise empty). Fault `store/exists`. */
+export async function createStore({ dir, masterKey }: { dir: string; masterKey: GuardedKey }): Promise<void> {
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  if (readdirSync(dir).length > 0) throw new Fault("store/exists");
+  const id = newId();
+  const journal = new Journal(masterKey, id);
+  const driver = await openLevel({ dir: join(dir, DATABASE), create: true, reserveBytes: 0 });
+  try {
+    const head = journal.empty();
+    await driver.commit([journal.operation(head)]);
+    new Anchor(join(dir, ANCHOR), masterKey, id, head).close();
+  } finally {
+    await driver.close();
+    journal.destroy();
+  }
+  writeIdentity(join(dir, IDENTITY), masterKey, id); // last: a store without it was never finished
+}
+
+/**
+ * Opens the store in `dir` after checking all of it (see journal.ts for what that notices); a refusal changes no file.
+ * The caller keeps `masterKey` and may destroy it afterwards. `reserveBytes`: free space below which writes are refused.
+ * Faults: `store/missing`, `store/wrong-key`, `store/locked`, `store/corrupt`, `server/full`.
+ */
+export async function openStore(options: {
+  dir: string;
+  masterKey: GuardedKey;
+  reserveBytes?: number;
+}): Promise<Store> {
+  const { dir, masterKey, reserveBytes } = options;
+  const id = readIdentity(join(dir, IDENTITY), masterKey);
+  if (!existsSync(join(dir, DATABASE, "CURRENT"))) throw new Fault("store/corrupt");
+  const anchor = new Anchor(join(dir, ANCHOR), masterKey, id);
+  const journal = new Journal(masterKey, id);
+  try {
+    const head = await inspect(dir, DATABASE, journal, anchor);
+    const driver = await openLevel({ dir: join(dir, DATABASE), ...(reserveBytes !== undefined && { reserveBytes }) });
+    try {
+      const found = journal.open(await driver.get(journal.key));
+      if (!sameHead(found, head)) throw new Fault("store/locked"); // somebody else wrote in between
+      const machinery = {
+        driver,
+        sealing: new Sealing(masterKey, id),
+        writer: new Writer(driver, journal, anchor, head),
+        locks: new Locks(),
+      };
+      return new SealedStore(machinery, async () => {
+        anchor.close();
+        journal.destroy();
+        await driver.close();
+      });
+    } catch (error) {
+      await driver.close();
+      throw error;
+    }
+  } catch (error) {
+    anchor.abandon();
+    journal.destroy();
+    throw error;
+  }
+}
+
+const DROP_AT_ONCE = 1024;
+const DROP_BYTES = 4 << 20;
+
+class SealedStore implements Store {
+  readonly #machinery: Machinery;
+  readonly #release: () => Promise<void>;
+  readonly #active = new Set<Promise<unknown>>();
+  #closing: Promise<void> | undefined;
+
+  constructor(machinery: Machinery, release: () => Promise<void>) {
+    this.#machinery = machinery;
+    this.#release = release;
+  }
+
+  transact<T>(arena: Arena, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return this.#track(() => runWork(this.#machinery, arena, work));
+  }
+
+  read<T>(arena: Arena, work: (view: View) => Promise<T>): Promise<T> {
+    return this.#track(() => runWork(this.#machinery, arena, work));
+  }
+
+  dropPartition(room: Room, partition: number): Promise<number> {
+    if (shapeOf(room).expires !== true) throw new TypeError(`${room} does not expire`);
+    return this.#track(async () => {
+      const { driver, sealing, writer } = this.#machinery;
+      const prefix = sealing.partition(room, partition);
+      const from = Buffer.concat([prefix, Buffer.alloc(KEY_LENGTH - prefix.length)]);
+      const to = Buffer.concat([prefix, Buffer.alloc(KEY_LENGTH - prefix.length, 0xff)]);
+      for (let dropped = 0; ;) {
+        await writer.queue([], writer.generation); // durable: everything that was queued before
+        const entries = await driver.range(from, to, DROP_AT_ONCE, DROP_BYTES);
+        if (entries.length === 0) return dropped;
+        const operations = entries.map(({ key }) => ({ key, value: undefined }));
+        await writer.queue(operations, writer.generation);
+        dropped += entries.length;
+      }
+    });
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      await Promise.allSettled(this.#active);
+      await this.#machinery.writer.close();
+      this.#machinery.sealing.destroy();
+      await this.#release();
+    })();
+    return this.#closing;
+  }
+
+  async #track<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closing !== undefined) throw new Fault("store/closed");
+    const running = work();
+    this.#active.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#active.delete(running);
+    }
+  }
+}

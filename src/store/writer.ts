@@ -1,0 +1,147 @@
+// The one writer: gathers what is queued into one batch with its head record, and answers when the batch is durable.
+import { Fault } from "../fault.ts";
+import type { Anchor } from "./anchor.ts";
+import type { Operation, StoreDriver } from "./driver.ts";
+import { type Head, type Journal, sameHead } from "./journal.ts";
+import { Layer, type Unwritten } from "./layer.ts";
+
+/** A queued write that reads must see; whoever saw it must not answer before `durable` resolves. */
+export interface Pending extends Unwritten {
+  readonly durable: Promise<void>;
+}
+
+interface Waiting {
+  readonly operations: readonly Operation[];
+  readonly pending: Pending[];
+  readonly bytes: number;
+  readonly resolve: () => void;
+  readonly reject: (fault: Fault) => void;
+}
+
+// One batch holds at most this much; a larger queue waits for the next. Bytes of values, and operations.
+const GROUP_BYTES = 2 << 20;
+const GROUP_OPERATIONS = 4096;
+
+export class Writer {
+  readonly pending = new Layer<Pending>();
+  readonly #driver: StoreDriver;
+  readonly #journal: Journal;
+  readonly #anchor: Anchor;
+  #head: Head;
+  #attempted: Head | undefined;
+  #queue: Waiting[] = [];
+  #running: Promise<void> | undefined;
+  #refused: Fault | undefined;
+  #generation = 0;
+
+  constructor(driver: StoreDriver, journal: Journal, anchor: Anchor, head: Head) {
+    this.#driver = driver;
+    this.#journal = journal;
+    this.#anchor = anchor;
+    this.#head = head;
+  }
+
+  /** Changes when a batch fails: what was read before may then never have become durable. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /**
+   * Queues one atomic set of writes behind all earlier ones; they are visible in `pending` when this returns. Resolves
+   * when durable. `generation` is the one in which the caller began to read; Fault `store/write` when it has passed.
+   */
+  queue(operations: readonly Operation[], generation: number): Promise<void> {
+    if (this.#refused !== undefined) throw this.#refused;
+    if (generation !== this.#generation) throw new Fault("store/write");
+    let resolve = (): void => {};
+    let reject = (_: Fault): void => {};
+    const durable = new Promise<void>((yes, no) => {
+      resolve = yes;
+      reject = no;
+    });
+    durable.catch(() => {}); // whoever queued it awaits it; readers may or may not
+    const pending = operations.map(({ key, value }) => ({ key, value, durable }));
+    for (const entry of pending) this.pending.set(entry);
+    const bytes = operations.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
+    this.#queue.push({ operations, pending, bytes, resolve, reject });
+    this.#running ??= this.#run();
+    return durable;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const group = this.#take();
+      try {
+        await this.#write(group);
+        for (const { pending } of group) for (const entry of pending) this.pending.remove(entry);
+        for (const { resolve } of group) resolve();
+      } catch (error) {
+        this.#refuse(group, error);
+      }
+      // Clients that waited for one batch come back together: let all of them queue before the next one starts.
+      if (group.length > 1) await new Promise(setImmediate);
+    }
+    this.#running = undefined; // in the same turn as the last look at the queue: nothing can be stranded
+  }
+
+  #take(): Waiting[] {
+    const group: Waiting[] = [];
+    let bytes = 0;
+    let operations = 0;
+    for (const next of this.#queue) {
+      bytes += next.bytes;
+      operations += next.operations.length;
+      if (group.length > 0 && (bytes > GROUP_BYTES || operations > GROUP_OPERATIONS)) break;
+      group.push(next);
+    }
+    this.#queue.splice(0, group.length);
+    return group;
+  }
+
+  async #write(group: readonly Waiting[]): Promise<void> {
+    if (this.#attempted !== undefined) await this.#settle(this.#attempted);
+    const last = new Map<string, Operation>();
+    for (const { operations } of group)
+      for (const operation of operations) last.set(operation.key.toString("latin1"), operation);
+    const operations = [...last.values()];
+    const before = await this.#driver.getMany(operations.map(({ key }) => key));
+    const head = this.#journal.advance(
+      this.#head,
+      operations.map(({ key, value }, i) => ({ key, before: before[i], after: value })),
+    );
+    this.#attempted = head;
+    await this.#driver.commit([...operations, this.#journal.operation(head)]);
+    this.#anchor.write(head);
+    this.#attempted = undefined;
+    this.#head = head;
+  }
+
+  // After a failed write the database holds all of the batch or nothing; anything else means records were lost.
+  async #settle(attempted: Head): Promise<void> {
+    await this.#driver.recover();
+    const found = this.#journal.open(await this.#driver.get(this.#journal.key));
+    if (!sameHead(found, this.#head) && !sameHead(found, attempted)) throw new Fault("store/corrupt");
+    this.#head = found;
+    this.#attempted = undefined;
+  }
+
+  // All that is queued behind a failed batch may have read what it never wrote.
+  #refuse(group: readonly Waiting[], error: unknown): void {
+    const fault = error instanceof Fault ? error : new Fault("store/write");
+    if (fault.code === "store/corrupt") this.#refused ??= fault;
+    this.#generation++;
+    this.pending.clear();
+    for (const { reject } of [...group, ...this.#queue.splice(0)]) reject(fault);
+  }
+
+  /** Resolves when nothing is queued any more. */
+  async drain(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+  }
+
+  /** Refuses new writes with `store/closed` and waits for those that are queued. */
+  async close(): Promise<void> {
+    this.#refused ??= new Fault("store/closed");
+    await this.drain();
+  }
+}
