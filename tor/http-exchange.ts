@@ -52,13 +52,18 @@ export const exchange = async ({ agent, host, path, body, timeoutMs }: Exchange)
     maxHeaderSize: maxReplyHead,
   });
   message.removeHeader("Connection");
-  const timer = setTimeout(() => message.destroy(new Fault("tor/timeout")), timeoutMs);
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    message.destroy();
+  }, timeoutMs);
   try {
     const reply = received(message);
     message.end(body);
     return await collect(await reply);
   } catch (error) {
     message.destroy();
+    if (late) throw new Fault("tor/timeout");
     throw error instanceof Fault ? error : new Fault("tor/lost");
   } finally {
     clearTimeout(timer);

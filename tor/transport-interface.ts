@@ -3,7 +3,7 @@
 export interface RequestOptions {
   /** Milliseconds for the whole exchange, a circuit's making included. */
   readonly timeoutMs?: number;
-  /** Send once more when the connection was lost before a reply: only for requests that may arrive twice. */
+  /** Send once more when the connection was lost before the whole reply: only for requests that may arrive twice. */
   readonly retry?: boolean;
 }
 
