@@ -24,6 +24,12 @@ const stop = (code, line) => {
   process.exit(code);
 };
 
+/** npm tells its trouble first, apt-get last. @param {string} text */
+const brief = (text) => {
+  const lines = text.trim().split("\n");
+  return (lines.length <= 24 ? lines : [...lines.slice(0, 12), "...", ...lines.slice(-12)]).join("\n");
+};
+
 /**
  * Runs a command quietly; after two seconds says what it waits for, and again every fifteen.
  * @param {string} what @param {string} command @param {readonly string[]} args @param {NodeJS.ProcessEnv} [env]
@@ -34,7 +40,7 @@ const run = (what, command, args, env = process.env) =>
     const began = Date.now();
     const child = spawn(command, args, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
     let said = "";
-    const keep = (/** @type {Buffer} */ part) => (said = (said + part.toString()).slice(-4000));
+    const keep = (/** @type {Buffer} */ part) => (said += part.toString());
     child.stdout.on("data", keep);
     child.stderr.on("data", keep);
     const tell = () => console.error(`${what} (${Math.round((Date.now() - began) / 1000)} s)`);
@@ -44,7 +50,7 @@ const run = (what, command, args, env = process.env) =>
       clearTimeout(first);
       clearInterval(again);
       if (problem === undefined) done();
-      else failed(new Error(`${problem.message}\n${said.trim()}`));
+      else failed(new Error(`${problem.message}\n${brief(said)}`));
     };
     child.on("error", end);
     child.on("close", (code) => end(code === 0 ? undefined : new Error(`${what}: failed`)));
@@ -67,28 +73,36 @@ const find = (name) =>
 /** @param {string} path @returns {import("./setup-plan.mjs").LockFile | undefined} */
 const readLock = (path) => (existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : undefined);
 
+const stalePackages = () =>
+  packagesStale(
+    readLock(join(root, "package-lock.json")) ?? {},
+    readLock(join(root, "node_modules/.package-lock.json")),
+  );
+
 const patches = join(root, "src/mls/patches");
 const patchPackage = ["node_modules/patch-package/index.js", "--patch-dir", "src/mls/patches", "--error-on-fail"];
 
+// `npm ci` refuses a lock file that leaves out a package for a system npm could not look up when it was written, though
+// nothing of it is wanted here. `npm install --no-save` takes what the lock file says, and what it laid down is checked.
 const installPackages = async () => {
   // npm gives its own path to what it starts; without it, the one on the path.
   const npm = process.env["npm_execpath"];
-  const args = ["ci", "--include=dev", "--no-audit", "--no-fund"];
+  const args = ["install", "--no-save", "--include=dev", "--no-audit", "--no-fund"];
   const [command, all] = npm === undefined ? ["npm", args] : [process.execPath, [npm, ...args]];
   await run("Installing npm packages", command, all);
+  if (stalePackages()) throw new Error("Installing npm packages: npm laid down something else than the lock file says");
 };
 
 /** Packages as locked, and our patches to them applied; a digest of both, left beside them, makes the next look short. */
 const packages = async (/** @type {boolean} */ check) => {
-  const text = readFileSync(join(root, "package-lock.json"));
-  const digest = createHash("sha256").update(text);
+  const digest = createHash("sha256").update(readFileSync(join(root, "package-lock.json")));
   for (const name of readdirSync(patches).toSorted()) digest.update(name).update(readFileSync(join(patches, name)));
   const state = digest.digest("hex");
   const mark = join(root, "node_modules/.tacet-setup");
-  const stale = packagesStale(JSON.parse(text.toString()), readLock(join(root, "node_modules/.package-lock.json")));
+  const stale = stalePackages();
   if (!stale && existsSync(mark) && readFileSync(mark, "utf8") === state) return;
   if (check) {
-    if (stale) stop(3, "npm packages are missing or not those of the lock file, type: npm ci");
+    if (stale) stop(3, "npm packages are missing or not those of the lock file, type: npm install");
     return;
   }
   if (stale) await installPackages();
@@ -96,6 +110,7 @@ const packages = async (/** @type {boolean} */ check) => {
     await run("Patching npm packages", process.execPath, patchPackage);
   } catch {
     // An older patch is in the way: begin again from the published packages.
+    rmSync(join(root, "node_modules"), { recursive: true, force: true });
     await installPackages();
     await run("Patching npm packages", process.execPath, patchPackage);
   }

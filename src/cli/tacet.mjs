@@ -5,7 +5,7 @@ try {
   const { register } = await import("tsx/esm/api");
   register();
 } catch {
-  console.error("npm packages are missing or not those of the lock file, type: npm ci");
+  console.error("npm packages are missing or not those of the lock file, type: npm install");
   process.exit(3);
 }
 await import("./tacet.ts");

@@ -101,6 +101,7 @@ describe("setup does", function () {
   const npm = `
     const { appendFileSync, copyFileSync, mkdirSync, writeFileSync, existsSync } = require("node:fs");
     appendFileSync("calls", process.argv.slice(2).join(" ") + "\\n");
+    if (existsSync("astray")) { mkdirSync("node_modules"); writeFileSync("node_modules/.package-lock.json", "{}"); process.exit(0); }
     if (existsSync("broken")) { console.error("no such package"); process.exit(1); }
     mkdirSync("node_modules/patch-package", { recursive: true });
     copyFileSync("package-lock.json", "node_modules/.package-lock.json");
@@ -129,7 +130,7 @@ describe("setup does", function () {
   });
   afterEach(() => rmSync(tree, { recursive: true }));
 
-  const install = "ci --include=dev --no-audit --no-fund";
+  const install = "install --no-save --include=dev --no-audit --no-fund";
   const quiet = { status: 0, stdout: "", stderr: "" };
 
   it("install from the lock file once, and again only when lock file or patches change", () => {
@@ -161,10 +162,17 @@ describe("setup does", function () {
     assert.equal(setup("--nonsense").status, 2);
   });
 
+  it("refuse what npm laid down otherwise than the lock file says", () => {
+    write("astray", "");
+    const { status, stderr } = setup();
+    assert.equal(status, 1);
+    assert.match(stderr, /something else than the lock file says/);
+  });
+
   it("only look with --check", () => {
     const { status, stderr } = setup("--check");
     assert.equal(status, 3);
-    assert.equal(stderr, "npm packages are missing or not those of the lock file, type: npm ci\n");
+    assert.equal(stderr, "npm packages are missing or not those of the lock file, type: npm install\n");
     assert.deepEqual(calls(), [""]);
     setup();
     assert.deepEqual(setup("--check"), quiet);
