@@ -30,6 +30,7 @@ export const faults = {
   "queue/full": { number: 50, status: 200 },
   "queue/limit": { number: 51, status: 200 },
   "queue/no-key-package": { number: 52, status: 200 },
+  "queue/exists": { number: 53, status: 200 },
   // group
   "group/exists": { number: 60, status: 200 },
   "group/unavailable": { number: 61, status: 200 },
@@ -52,6 +53,9 @@ export const faults = {
   "store/corrupt": { number: 214, status: 200 },
   "store/write": { number: 215, status: 200 },
   "store/closed": { number: 216, status: 200 },
+  "store/key-file": { number: 217, status: 200 },
+  "store/key-permissions": { number: 218, status: 200 },
+  "store/key-passphrase": { number: 219, status: 200 },
   // tor: reaching and publishing onion services
   "tor/missing": { number: 220, status: 200 },
   "tor/too-old": { number: 221, status: 200 },

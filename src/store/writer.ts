@@ -54,7 +54,7 @@ export class Writer {
     if (this.#refused !== undefined) throw this.#refused;
     if (generation !== this.#generation) throw new Fault("store/write");
     let resolve = (): void => {};
-    let reject = (_: Fault): void => {};
+    let reject: (fault: Fault) => void = () => {};
     const durable = new Promise<void>((yes, no) => {
       resolve = yes;
       reject = no;
