@@ -216,7 +216,7 @@ describe("crypto/voprf", () => {
       return Buffer.from(HEAPU8.buffer, HEAPU8.byteOffset, HEAPU8.length);
     };
     const found = (secret: Uint8Array): boolean =>
-      [0, 8, 16, 24].some((i) => heap().includes(secret.subarray(i, i + 8)));
+      [0, 8, 16, 24].some((i) => heap().includes(Buffer.from(secret.subarray(i, i + 8))));
     const secretKey = randomScalar(Buffer.alloc(32));
     const key = importVoprfKey(secretKey);
     const blind = freshBlind(Buffer.alloc(32));

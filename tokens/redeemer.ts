@@ -1,0 +1,139 @@
+// The redeemer: checks a token and lends it to one request at a time. That it is spent for good is written by the
+// dispatcher, in the same durable batch as the work it paid for.
+import { derive } from "../src/crypto/derive.ts";
+import { evaluate, OUTPUT_LENGTH } from "../src/crypto/voprf.ts";
+import { Fault } from "../src/fault.ts";
+import type { GuardedKey } from "../src/memory/guarded-key.ts";
+import { equal, lockedAlloc, wipe } from "../src/memory/locked.ts";
+import { SecureMap } from "../src/memory/secure-map.ts";
+import { challengeDigest, tokenChallenge } from "./challenge.ts";
+import type { TokenClass } from "./classes.ts";
+import { isLive } from "./epochs.ts";
+import type { IssuerKeys } from "./keys.ts";
+import { parseToken } from "./token.ts";
+
+/** The durable record of spent tokens, dropped epoch by epoch when their keys are. */
+export interface SpentSet {
+  /** The binding (16 bytes) stored for a spent token, or undefined. */
+  lookup(epoch: number, spentName: Uint8Array): Promise<Uint8Array | undefined>;
+}
+
+/** A token held by one request. Its views are zeroed by `release`. */
+export interface Reservation {
+  readonly class: TokenClass;
+  readonly epoch: number;
+  /** Keyed digest of the token: 32 bytes. */
+  readonly name: Uint8Array;
+  /** Keyed digest of token and request id: 16 bytes. */
+  readonly binding: Uint8Array;
+  /** `replay`: this very request spent the token before; the work must not be done again. */
+  readonly state: "fresh" | "replay";
+  /** Ends the hold, whether the token was spent or not. A second call does nothing. */
+  release(): void;
+}
+
+export interface CheckedToken {
+  readonly class: TokenClass;
+  readonly epoch: number;
+  readonly spentName: Uint8Array;
+}
+
+export interface RedeemerOptions {
+  readonly keys: IssuerKeys;
+  /** The onion host that challenges name as issuer and origin. */
+  readonly origin: string;
+  readonly spent: SpentSet;
+  /** The server's key (32 bytes) for digests of tokens and bindings. */
+  readonly secret: GuardedKey;
+  /** Unix seconds. */
+  readonly now: () => number;
+}
+
+const REQUEST_ID_LENGTH = 16;
+const NAME_LENGTH = 32;
+const BINDING_LENGTH = 16;
+const SLOT = NAME_LENGTH + BINDING_LENGTH;
+/** Requests that can hold a token at once: more than there are request arenas. */
+const SLOTS = 2048;
+
+const expected = lockedAlloc(OUTPUT_LENGTH);
+
+export class Redeemer {
+  readonly #options: RedeemerOptions;
+  readonly #challengeDigest: Buffer;
+  readonly #slab = lockedAlloc(SLOT * SLOTS);
+  readonly #free = Array.from({ length: SLOTS }, (_, i) => SLOTS - 1 - i);
+  readonly #held = new SecureMap(NAME_LENGTH, SLOTS);
+
+  constructor(options: RedeemerOptions) {
+    this.#options = options;
+    this.#challengeDigest = challengeDigest(tokenChallenge(options.origin));
+  }
+
+  /** Tokens that are held now. */
+  get held(): number {
+    return this.#held.size;
+  }
+
+  /**
+   * Checks one token's form, key, window, class, origin and authenticator, and writes its keyed digest into `spentName`
+   * (32 bytes). Faults: `token/invalid`, `token/unknown-key` (also outside the key's window). Says nothing of spending.
+   */
+  check(token: Uint8Array, tokenClass: TokenClass, spentName: Uint8Array): CheckedToken {
+    const view = parseToken(token);
+    const key = this.#options.keys.byKeyId(view.keyId);
+    if (key === undefined || !isLive(key, this.#options.now())) throw new Fault("token/unknown-key");
+    if (key.class !== tokenClass || !equal(view.challengeDigest, this.#challengeDigest))
+      throw new Fault("token/invalid");
+    try {
+      evaluate(expected, key, view.input);
+      if (!equal(expected, view.authenticator)) throw new Fault("token/invalid");
+    } finally {
+      wipe(expected);
+    }
+    this.#options.secret.use((secret) => derive(spentName, "tokenDigest", secret, token));
+    return { class: key.class, epoch: key.epoch, spentName };
+  }
+
+  /**
+   * Holds a token for the request `requestId` (16 bytes). Faults: those of `check`; `token/spent` when another request
+   * spent it or holds it; `server/busy` when this very request is already being worked on, or too many are.
+   */
+  async reserve(token: Uint8Array, requestId: Uint8Array, tokenClass: TokenClass): Promise<Reservation> {
+    if (requestId.length !== REQUEST_ID_LENGTH) throw new Fault("token/invalid");
+    const slot = this.#free.pop();
+    if (slot === undefined) throw new Fault("server/busy");
+    const memory = this.#slab.subarray(slot * SLOT, (slot + 1) * SLOT);
+    const name = memory.subarray(0, NAME_LENGTH);
+    const binding = memory.subarray(NAME_LENGTH);
+    let holding = false;
+    let ended = false;
+    const release = (): void => {
+      if (ended) return;
+      ended = true;
+      if (holding) this.#held.delete(name);
+      wipe(memory);
+      this.#free.push(slot);
+    };
+    try {
+      const { epoch } = this.check(token, tokenClass, name);
+      this.#options.secret.use((secret) => derive(binding, "receiptBinding", secret, name, requestId));
+      this.#claim(name, binding, slot);
+      holding = true;
+      const before = await this.#options.spent.lookup(epoch, name);
+      if (before !== undefined && !equal(before, binding)) throw new Fault("token/spent");
+      return { class: tokenClass, epoch, name, binding, state: before === undefined ? "fresh" : "replay", release };
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  // Check and claim happen without a pause between them, so of two requests at once only one comes through.
+  #claim(name: Uint8Array, binding: Uint8Array, slot: number): void {
+    const holder = this.#held.get(name);
+    if (holder === undefined) return this.#held.set(name, slot);
+    const same = equal(this.#slab.subarray(holder * SLOT + NAME_LENGTH, (holder + 1) * SLOT), binding);
+    throw new Fault(same ? "server/busy" : "token/spent");
+  }
+}

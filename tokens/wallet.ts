@@ -1,0 +1,207 @@
+// The client's wallet: batches drawn from the issuer, spent one token at a time.
+//
+// It survives a crash anywhere by two rules. A batch's nonces and blinds are saved before its request is handed out, so
+// the same request can be sent again and is answered with the same bytes. A token leaves the saved state before it is
+// handed out, so it is never sent twice; a crash in between costs that one token.
+import { Fault } from "../src/fault.ts";
+import { equal, lockedAlloc, wipe } from "../src/memory/locked.ts";
+import { blindBatch, FINISHED_LENGTH, finishBatch, freshPending, PENDING_LENGTH, writeToken } from "./blinding.ts";
+import { challengeDigest } from "./challenge.ts";
+import type { TokenClass } from "./classes.ts";
+import { isLive, windowOf } from "./epochs.ts";
+import type { PublicIssuerKey } from "./keys.ts";
+import { type Batch, decodeState, encodeState, stateLength } from "./wallet-state.ts";
+
+/** Where the state is kept, encrypted. `save` is durable when it resolves; it must not keep the bytes it was given. */
+export interface WalletStorage {
+  load(): Uint8Array | undefined | Promise<Uint8Array | undefined>;
+  save(state: Uint8Array): void | Promise<void>;
+}
+
+export interface WalletOptions {
+  readonly storage: WalletStorage;
+  /** The issuer keys of the server's directory as the client has verified it. */
+  readonly directory: () => readonly PublicIssuerKey[];
+  /** Unix seconds. */
+  readonly now: () => number;
+}
+
+/** A batch that was asked for and not answered yet. */
+export interface PendingBatch {
+  readonly class: TokenClass;
+  readonly publicKey: Uint8Array;
+  /** The request to send, as often as it takes. */
+  readonly request: Buffer;
+}
+
+/** Everybody draws whole batches, so that none stands out. */
+export const BATCH_SIZE = 100;
+
+export class Wallet {
+  readonly #options: WalletOptions;
+  #batches: Batch[];
+  #buffer = lockedAlloc(16384);
+  #last: Promise<unknown> = Promise.resolve();
+
+  private constructor(options: WalletOptions, batches: Batch[]) {
+    this.#options = options;
+    this.#batches = batches;
+  }
+
+  /** The wallet of a stored state, or an empty one. Fault `store/corrupt`. */
+  static async open(options: WalletOptions): Promise<Wallet> {
+    const state = await options.storage.load();
+    if (state === undefined) return new Wallet(options, []);
+    try {
+      return new Wallet(options, decodeState(state));
+    } finally {
+      wipe(state);
+    }
+  }
+
+  /** Tokens of a class that can be spent now. */
+  count(tokenClass: TokenClass): number {
+    return this.#spendable(tokenClass).reduce((sum, batch) => sum + batch.count, 0);
+  }
+
+  /** True when the batch of a key was drawn, whether or not any of it is left. */
+  drawn(publicKey: Uint8Array): boolean {
+    return this.#find(publicKey)?.pending === false;
+  }
+
+  /** Batches that were asked for and not answered, to be sent again as they were. */
+  pending(): PendingBatch[] {
+    return this.#batches.filter((batch) => batch.pending && this.#live(batch)).map((batch) => this.#asPending(batch));
+  }
+
+  /**
+   * Begins the batch of an issuer key, saved before this resolves; a batch that is pending already is given again.
+   * Faults: `token/unknown-key` (not in the directory, or outside its window), `token/allowance` (drawn before).
+   */
+  requestBatch(publicKey: Uint8Array, challenge: Uint8Array, size = BATCH_SIZE): Promise<PendingBatch> {
+    return this.#serial(async () => {
+      const known = this.#options.directory().find((key) => equal(key.publicKey, publicKey));
+      if (known === undefined || !isLive(known, this.#options.now())) throw new Fault("token/unknown-key");
+      const existing = this.#find(publicKey);
+      if (existing?.pending === false) throw new Fault("token/allowance");
+      if (existing !== undefined) return this.#asPending(existing);
+      const batch: Batch = {
+        class: known.class,
+        epoch: known.epoch,
+        publicKey: Buffer.from(publicKey),
+        challengeDigest: challengeDigest(challenge),
+        pending: true,
+        count: size,
+        items: lockedAlloc(size * PENDING_LENGTH),
+      };
+      freshPending(batch.items);
+      const pending = this.#asPending(batch);
+      const before = this.#batches;
+      this.#batches = [...before.filter((b) => this.#live(b)), batch];
+      await this.#saveOr(() => {
+        this.#batches = before;
+        wipe(batch.items);
+      });
+      for (const old of before) if (!this.#batches.includes(old)) wipe(old.items);
+      return pending;
+    });
+  }
+
+  /**
+   * Turns the answer to a pending batch into tokens, wipes its blinds, and resolves to the number of tokens. Faults:
+   * those of `finishBatch`, and `token/unknown-key` when no such batch is pending; the batch then stays as it was.
+   */
+  finalize(pending: PendingBatch, response: Uint8Array): Promise<number> {
+    return this.#serial(async () => {
+      const batch = this.#find(pending.publicKey);
+      if (batch === undefined || !batch.pending) throw new Fault("token/unknown-key");
+      const secrets = batch.items;
+      const finished = lockedAlloc(batch.count * FINISHED_LENGTH);
+      try {
+        finishBatch(finished, batch, secrets, blindBatch(batch, secrets), response);
+      } catch (error) {
+        wipe(finished);
+        throw error;
+      }
+      Object.assign(batch, { pending: false, items: finished });
+      await this.#saveOr(() => {
+        Object.assign(batch, { pending: true, items: secrets });
+        wipe(finished);
+      });
+      wipe(secrets);
+      return batch.count;
+    });
+  }
+
+  /**
+   * Takes one token of a class, of the oldest epoch first, and writes it into `out` (162 locked bytes) after the state
+   * without it was saved. Fault `token/required` when there is none.
+   */
+  take<B extends Uint8Array>(tokenClass: TokenClass, out: B): Promise<B> {
+    return this.#serial(async () => {
+      const batch = this.#spendable(tokenClass)[0];
+      if (batch === undefined) throw new Fault("token/required");
+      writeToken(out, batch, batch.items, batch.count - 1);
+      batch.count--;
+      // A failed save may have happened all the same; the token was not sent, so keeping it is safe.
+      await this.#saveOr(() => {
+        batch.count++;
+        wipe(out);
+      });
+      wipe(batch.items.subarray(batch.count * FINISHED_LENGTH, (batch.count + 1) * FINISHED_LENGTH));
+      return out;
+    });
+  }
+
+  /** Wipes everything in memory; the saved state stays. */
+  close(): Promise<void> {
+    return this.#serial(async () => {
+      for (const batch of this.#batches) wipe(batch.items);
+      this.#batches = [];
+      wipe(this.#buffer);
+    });
+  }
+
+  #live(batch: Batch): boolean {
+    return isLive(windowOf(batch.epoch), this.#options.now());
+  }
+
+  #find(publicKey: Uint8Array): Batch | undefined {
+    return this.#batches.find((batch) => equal(batch.publicKey, publicKey));
+  }
+
+  #spendable(tokenClass: TokenClass): Batch[] {
+    return this.#batches
+      .filter((batch) => batch.class === tokenClass && !batch.pending && batch.count > 0 && this.#live(batch))
+      .toSorted((a, b) => a.epoch - b.epoch);
+  }
+
+  #asPending(batch: Batch): PendingBatch {
+    return { class: batch.class, publicKey: batch.publicKey, request: blindBatch(batch, batch.items) };
+  }
+
+  async #saveOr(undo: () => void): Promise<void> {
+    const size = stateLength(this.#batches);
+    if (this.#buffer.length < size) {
+      wipe(this.#buffer);
+      this.#buffer = lockedAlloc(2 * size);
+    }
+    const state = this.#buffer.subarray(0, size);
+    try {
+      encodeState(state, this.#batches);
+      await this.#options.storage.save(state);
+    } catch (error) {
+      undo();
+      throw error;
+    } finally {
+      wipe(state);
+    }
+  }
+
+  // One change at a time: a later save must never overtake an earlier one.
+  #serial<T>(work: () => Promise<T>): Promise<T> {
+    const run = this.#last.then(work);
+    this.#last = run.catch(() => undefined);
+    return run;
+  }
+}
