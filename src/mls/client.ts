@@ -25,6 +25,7 @@ import { allowed, guarded, sameBytes, strictDecode, valid } from "./codec.ts";
 import { clientConfig, paddedTo } from "./config.ts";
 import { leafExtensions, makeKeyPackage, readPrivateKeys } from "./key-package.ts";
 import { readHandshakeOrPrivate, readKeyPackage, readWelcome, writeMessage } from "./messages.ts";
+import { checkPrivatePath } from "./private-path.ts";
 import { PublicTree } from "./public-tree.ts";
 import { cipherSuite, KEY_LENGTH } from "./suite.ts";
 import { commitParts } from "./validation-commit.ts";
@@ -137,6 +138,7 @@ export async function joinFromWelcome(
     joinGroup(message, own, keys, emptyPskIndex, cipherSuite, undefined, undefined, clientConfig),
   );
   checkContext(state.groupContext);
+  checkPrivatePath(state);
   const tree = PublicTree.from(state.ratchetTree);
   try {
     valid(sameBytes(tree.treeHash(), state.groupContext.treeHash));
@@ -281,6 +283,7 @@ export class ClientGroup {
     const result = await guarded(() => processMessage(message, state, emptyPskIndex, () => "accept", cipherSuite));
     valid(result.kind === "newState");
     const next = new ClientGroup(result.newState);
+    if (next.active) checkPrivatePath(result.newState);
     const taken = next.members();
     return {
       kind: "commit",
