@@ -48,7 +48,7 @@ const publicOf = (arena: Arena, seed: Uint8Array): Buffer => {
   signKeypair(publicKey, arena.take(SECRET_KEY_LENGTH), seed);
   return publicKey;
 };
-const signer = (arena: Arena, seed: Uint8Array): Signer => {
+const signer = (seed: Uint8Array): Signer => {
   const publicKey = Buffer.alloc(32);
   const secret = new GuardedKey(SECRET_KEY_LENGTH, (memory) => signKeypair(publicKey, memory, seed));
   return { publicKey, secret };
@@ -117,12 +117,12 @@ export async function loadIdentity(store: Store, arenas: ArenaPool): Promise<Ide
     const value = decode(record, stored);
     const document = Buffer.from(value.intermediate);
     const certified = decode(intermediate, splitSigned(document).body);
-    const issuing = signer(arena, value.intermediateSeed);
+    const issuing = signer(value.intermediateSeed);
     if (!equal(certified.key, issuing.publicKey)) throw new Fault("store/corrupt");
     return {
       domain: publicOf(arena, value.onionSeed),
       onionSeed: guarded(value.onionSeed),
-      directory: signer(arena, value.directorySeed),
+      directory: signer(value.directorySeed),
       intermediate: { ...issuing, document },
       rootKey: Buffer.from(value.rootKey),
       handleKey: guarded(value.handleKey),

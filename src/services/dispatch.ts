@@ -7,7 +7,7 @@ import type { Arena } from "../memory/arena.ts";
 import { equal } from "../memory/locked.ts";
 import type { Store, Transaction } from "../store/store.ts";
 import { decode, encode, type Codec } from "../wire/codec.ts";
-import { header, windowOf } from "../wire/frame.ts";
+import { header } from "../wire/frame.ts";
 import { operations, type OperationName } from "../wire/operations.ts";
 import type { Call, Handler, Handlers } from "./ports.ts";
 
@@ -66,12 +66,7 @@ export function makeDispatch(deps: { domain: Uint8Array; store: Store; handlers:
     const handler = handlers[request.operation] as Handler<OperationName>;
     const signed = shape.caller !== "anonymous";
     try {
-      const { window, requestId } = decode(header, request.header);
-      if (Math.abs(window - windowOf(now)) > 1) {
-        const current = arena.take(4);
-        current.writeUInt32BE(windowOf(now));
-        return { code: faults["auth/stale"].number, payload: current };
-      }
+      const { requestId } = decode(header, request.header);
       if (signed && payload.length < SIGNATURE_LENGTH) return refusal("wire/malformed");
       const body = signed ? payload.subarray(0, payload.length - SIGNATURE_LENGTH) : payload;
       const decoded = decode(shape.request as Codec<unknown>, body) as never;

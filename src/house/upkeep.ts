@@ -1,0 +1,61 @@
+// What a house does by the clock: new envelope keys, new issuer keys, a new directory, forgetting what is over.
+import type { ArenaPool } from "../memory/arena.ts";
+import { sweep, type Period } from "../store/expiry.ts";
+import type { Store } from "../store/store.ts";
+import { RECEIPT_DAYS } from "../services/dispatch.ts";
+import { EPOCH_DAYS, OVERLAP_DAYS } from "../../tokens/epochs.ts";
+
+const DAY = 86400;
+const periods: readonly Period[] = [
+  { room: "spent", seconds: EPOCH_DAYS * DAY, keepSeconds: OVERLAP_DAYS * DAY },
+  { room: "issuance", seconds: EPOCH_DAYS * DAY, keepSeconds: 0 },
+  { room: "receipt", seconds: DAY, keepSeconds: RECEIPT_DAYS * DAY },
+];
+const TICK_MS = 5_000;
+const SWEEP_SECONDS = 3600;
+
+export interface Upkeep {
+  /** Runs whatever is due at `now` (unix seconds). A call during another joins it. */
+  tick(now: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface UpkeepDeps {
+  readonly store: Store;
+  readonly arenas: ArenaPool;
+  /** Unix seconds. */
+  readonly clock: () => number;
+  /** Rotates keys that are due and publishes the directory anew when one changed. */
+  readonly rotate: (now: number) => Promise<void>;
+  /** Told when a tick did not succeed; the next one tries again. */
+  readonly failed: () => void;
+}
+
+/** Ticks every five seconds until stopped. */
+export function startUpkeep(deps: UpkeepDeps): Upkeep {
+  const { store, arenas, clock, rotate, failed } = deps;
+  let swept = -Infinity;
+  let running: Promise<void> | undefined;
+
+  const work = async (now: number): Promise<void> => {
+    await rotate(now);
+    if (now - swept < SWEEP_SECONDS && now >= swept) return;
+    const arena = arenas.arena();
+    try {
+      await sweep(store, { now, periods, arena });
+      swept = now;
+    } finally {
+      arena.close();
+    }
+  };
+  const tick = (now: number): Promise<void> => (running ??= work(now).finally(() => (running = undefined)));
+  const timer = setInterval(() => void tick(clock()).catch(failed), TICK_MS);
+  timer.unref();
+  return {
+    tick,
+    async stop() {
+      clearInterval(timer);
+      await running?.catch(() => undefined);
+    },
+  };
+}

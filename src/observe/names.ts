@@ -1,0 +1,20 @@
+// The closed list of what the house says about itself. A name and nothing else: no line carries data.
+
+/** Every event, with the sentence that is printed for it. */
+export const events = {
+  start: "starting",
+  ready: "ready: reachable through its onion service",
+  stop: "stopped",
+  "key-rotated": "envelope key rotated",
+  "request-crashed": "a request ended in an internal error: its client was told so, nothing of it was kept",
+  "scrub-failed": "a memory scrub did not finish and is repeated",
+  "connections-full": "the limit of connections is reached: new ones are turned away",
+  "listener-failed": "the listening socket failed",
+  "store-reopened": "the store was closed and reopened after a write error",
+  "store-failed": "the store stopped: writes are refused",
+  "upkeep-failed": "keys or expiry could not be brought up to date: tried again in a few seconds",
+  "tor-lost": "tor is gone: trying to reach it again",
+  "tor-back": "tor is back: onion service published again",
+} as const;
+
+export type EventName = keyof typeof events;
