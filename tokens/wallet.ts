@@ -12,7 +12,10 @@ import { isLive, windowOf } from "./epochs.ts";
 import type { PublicIssuerKey } from "./keys.ts";
 import { type Batch, decodeState, encodeState, stateLength } from "./wallet-state.ts";
 
-/** Where the state is kept, encrypted. `save` is durable when it resolves; it must not keep the bytes it was given. */
+/**
+ * Where the state is kept, encrypted. `load` gives bytes of its own, which the wallet wipes. `save` is durable when it
+ * resolves, and must not keep the bytes it was given.
+ */
 export interface WalletStorage {
   load(): Uint8Array | undefined | Promise<Uint8Array | undefined>;
   save(state: Uint8Array): void | Promise<void>;
