@@ -27,6 +27,8 @@ export const derivationLabels = {
   receiptBinding: "tacet v1 receipt binding",
   tokenDigest: "tacet v1 token digest",
   issuanceNonce: "tacet v1 issuance nonce",
+  issuanceRequest: "tacet v1 issuance request",
+  publication: "tacet v1 publication",
   friendship: "tacet v1 friendship token",
   keyPackageSeal: "tacet v1 key package seal",
   clientStore: "tacet v1 client store",

@@ -30,13 +30,21 @@ export type AuthHandlers = Handlers<Prefixed<"as">>;
 export type QueueHandlers = Handlers<Prefixed<"qs">>;
 export type DeliveryHandlers = Handlers<Prefixed<"ds">>;
 
+/** One item and the sealed handles of the queues it goes to. */
+export interface Delivery {
+  readonly handles: readonly Uint8Array[];
+  /** A queueItem's bytes. */
+  readonly item: Uint8Array;
+}
+
 /** Delivery service -> queuing service: fan-out inside the sender's own transaction. */
 export interface DeliveryToQueue {
   /**
-   * Appends `item` (a queueItem's bytes) to the queue behind each handle, in one transaction with everything else.
-   * A handle that does not open, a deleted or a full queue is passed over: its owner learns from the queue's mark.
+   * Appends each item, in the order given, to the queue behind each of its handles, in one transaction with everything
+   * else. Once a call: all queues are locked together, so that two fan-outs never wait for each other. A handle that
+   * does not open, a deleted or a full queue is passed over: its owner learns from the queue's mark.
    */
-  enqueue(call: Call, handles: readonly Uint8Array[], item: Uint8Array): Promise<void>;
+  enqueue(call: Call, deliveries: readonly Delivery[]): Promise<void>;
 }
 
 /** Authentication service -> token issuer. */

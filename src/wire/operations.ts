@@ -15,7 +15,8 @@ export type TokenClass = "invite" | "create" | "discover" | "connect" | "deliver
 export type Caller = "anonymous" | "account" | "queue" | "member";
 export type Service = "auth" | "queue" | "delivery";
 
-interface Shape<Q, R> {
+type Limits = Readonly<Record<string, number>>;
+interface Shape<Q, R, L extends Limits = Limits> {
   /** On the wire (u16); never reused. */
   readonly number: number;
   readonly service: Service;
@@ -24,11 +25,11 @@ interface Shape<Q, R> {
   readonly token: TokenClass | "none";
   readonly size: { readonly request: SizeClass; readonly reply: SizeClass };
   /** Counts the handler enforces per subject, named by what they count. */
-  readonly limits: Readonly<Record<string, number>>;
+  readonly limits: L;
   readonly request: Codec<Q>;
   readonly reply: Codec<R>;
 }
-const operation = <Q, R>(shape: Shape<Q, R>): Shape<Q, R> => shape;
+const operation = <Q, R, L extends Limits>(shape: Shape<Q, R, L>): Shape<Q, R, L> => shape;
 
 const id = fixed(16);
 const key = fixed(32);
@@ -160,7 +161,7 @@ export const operations = {
     limits: { itemsPerRead: 500, waitSeconds: 25, itemsPerQueue: 1000 },
     /** Items up to and including `acknowledge` are deleted. `wait`: seconds to hold an empty answer back, at most 25. */
     request: struct({ queueId: id, acknowledge: u48, wait: u8 }),
-    /** `full` is 1 when something was refused since the last acknowledgement; `more` is 1 when items are left. */
+    /** `full` is 1 from a refused item on, until one that came after it is acknowledged; `more` is 1 when items are left. */
     reply: struct({
       items: list(struct({ sequence: u48, sealed: bytes(SEALED_ITEM_MAX) }), 500),
       more: u8,

@@ -1,0 +1,39 @@
+// Gives an account its batch of tokens: one a class and epoch, the same answer for the same request.
+import { derive } from "../../crypto/derive.ts";
+import { Fault } from "../../fault.ts";
+import { equal } from "../../memory/locked.ts";
+import { decode, encode } from "../../wire/codec.ts";
+import type { TokenClass } from "../../wire/operations.ts";
+import type { AuthToIssuer, Handler } from "../ports.ts";
+import { signedIn } from "./client.ts";
+import { issuanceRecord } from "./records.ts";
+
+// Part of record names: never changes meaning. Invitations are the operator's to give, not drawn by accounts.
+const drawn: Partial<Record<TokenClass, number>> = { create: 1, discover: 2, connect: 3, deliver: 4 };
+
+/**
+ * Faults `token/allowance` for a class that accounts do not draw, `token/conflict` for a second, different batch, and
+ * the issuer's.
+ */
+export const issueTokens =
+  (issuer: AuthToIssuer): Handler<"as.issueTokens"> =>
+  async ({ userId, clientId, tokenRequest }, call) => {
+    await signedIn(call, userId, clientId);
+    const { class: tokenClass, epoch } = issuer.identify(tokenRequest, call.now);
+    const number = drawn[tokenClass];
+    if (number === undefined) throw new Fault("token/allowance");
+
+    const name = call.arena.take(17);
+    name.set(userId);
+    name[16] = number;
+    const request = derive(call.arena.take(32), "issuanceRequest", undefined, tokenRequest);
+    await call.tx.lock("issuance", name);
+    const before = await call.tx.get("issuance", name, { partition: epoch });
+    if (before === undefined) {
+      const record = encode(issuanceRecord, { request }, (size) => call.arena.take(size));
+      call.tx.put("issuance", name, record, { partition: epoch });
+    } else if (!equal(decode(issuanceRecord, before).request, request)) {
+      throw new Fault("token/conflict");
+    }
+    return { tokenResponse: await issuer.issue(tokenRequest, call.now, (size) => call.arena.take(size)) };
+  };

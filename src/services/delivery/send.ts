@@ -1,0 +1,30 @@
+// Passes a member's application message on to all other members.
+import { Fault } from "../../fault.ts";
+import { equal } from "../../memory/locked.ts";
+import { readHandshakeOrPrivate } from "../../mls/messages.ts";
+import type { PublicGroup } from "../../mls/public-group.ts";
+import type { DeliveryToQueue, Handler } from "../ports.ts";
+import { delivery } from "./fan-out.ts";
+import { asMember } from "./group-state.ts";
+
+/** Faults `group/unavailable`, `auth/signature`, `group/epoch`, `group/invalid`. */
+export const send =
+  (queue: DeliveryToQueue): Handler<"ds.send"> =>
+  (request, call) =>
+    asMember(call, request, async (group) => {
+      check(request.message, group);
+      const others: Uint8Array[] = [];
+      for (const [leaf, handle] of group.handles()) if (leaf !== request.leaf) others.push(handle);
+      await queue.enqueue(call, [delivery(call, "application", request.message, others)]);
+      return {};
+    });
+
+// All that can be seen of a PrivateMessage (RFC 9420 section 6.3). Who wrote it is inside.
+function check(bytes: Uint8Array, group: PublicGroup): void {
+  const message = readHandshakeOrPrivate(bytes);
+  if (message.wireformat !== "mls_private_message") throw new Fault("group/invalid");
+  const { groupId, epoch, contentType, authenticatedData } = message.privateMessage;
+  if (!equal(groupId, group.groupId)) throw new Fault("group/invalid");
+  if (Number(epoch) !== group.epoch) throw new Fault("group/epoch");
+  if (contentType !== "application" || authenticatedData.length > 0) throw new Fault("group/invalid");
+}

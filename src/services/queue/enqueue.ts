@@ -1,0 +1,65 @@
+// Appends what the delivery service sends to its recipients' queues, each item sealed by the queue's own ratchet.
+import { ITEM_OVERHEAD, sealNext } from "../../crypto/ratchet.ts";
+import { operations } from "../../wire/operations.ts";
+import type { Call, DeliveryToQueue } from "../ports.ts";
+import type { Bell } from "./bell.ts";
+import type { QueueHandles } from "./handle.ts";
+import { load, queueRecord, save } from "./records.ts";
+
+const { itemsPerQueue } = operations["qs.read"].limits;
+
+interface Addressed {
+  readonly queueId: Buffer;
+  readonly items: Uint8Array[];
+}
+
+export const enqueue =
+  (handles: QueueHandles, bell: Bell): DeliveryToQueue["enqueue"] =>
+  async (call, deliveries) => {
+    const addressed = byQueue(
+      deliveries.flatMap(({ handles: sealed, item }) =>
+        handles
+          .open(call.arena, sealed)
+          .flatMap((queueId) => (queueId === undefined ? [] : [{ queueId, items: [item] }])),
+      ),
+    );
+    if (addressed.length === 0) return;
+    await call.tx.lock("queue", ...addressed.map(({ queueId }) => queueId));
+    const longest = Math.max(...deliveries.map(({ item }) => item.length));
+    const scratch = call.arena.take(longest + ITEM_OVERHEAD);
+    for (const one of addressed) {
+      if (await append(call, one, scratch)) call.afterCommit(() => bell.ring(one.queueId));
+    }
+  };
+
+/** One entry a queue, its items in the order given. */
+function byQueue(single: Addressed[]): Addressed[] {
+  const grouped: Addressed[] = [];
+  for (const one of single.toSorted((a, b) => Buffer.compare(a.queueId, b.queueId))) {
+    const last = grouped.at(-1);
+    if (last !== undefined && last.queueId.equals(one.queueId)) last.items.push(...one.items);
+    else grouped.push(one);
+  }
+  return grouped;
+}
+
+/** False when nothing was appended. */
+async function append(call: Call, { queueId, items }: Addressed, scratch: Buffer): Promise<boolean> {
+  const queue = await load(call, "queue", queueRecord, queueId);
+  if (queue === undefined) return false;
+  let { next, lostBefore } = queue;
+  for (const item of items) {
+    if (next - 1 - queue.acknowledged >= itemsPerQueue) {
+      lostBefore = next;
+      break;
+    }
+    const sealed = scratch.subarray(0, item.length + ITEM_OVERHEAD);
+    // The record's chain is a view of the arena: it moves on in place, and the batch overwrites the stored one.
+    sealNext(sealed, queue.chain, queueId, next, item);
+    call.tx.putAt("queueItem", queueId, next, sealed);
+    next++;
+  }
+  if (next === queue.next && lostBefore === queue.lostBefore) return false;
+  save(call, "queue", queueRecord, queueId, { ...queue, next, lostBefore });
+  return next > queue.next;
+}

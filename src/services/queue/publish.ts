@@ -1,0 +1,28 @@
+// Replaces all KeyPackages of a queue's owner.
+import { SEAL_OVERHEAD } from "../../crypto/aead.ts";
+import { derive } from "../../crypto/derive.ts";
+import { Fault } from "../../fault.ts";
+import { equal } from "../../memory/locked.ts";
+import { encode } from "../../wire/codec.ts";
+import { operations } from "../../wire/operations.ts";
+import type { Handler } from "../ports.ts";
+import { ownedQueue, saveOwned } from "./owner.ts";
+import { keyPackageRecord, load, save } from "./records.ts";
+
+export const publish: Handler<"qs.publish"> = async (request, call) => {
+  const { queueId, keyPackages, lastResort } = request;
+  await call.tx.lock("keyPackage", queueId);
+  await call.tx.lock("queue", queueId);
+  const queue = await ownedQueue(call, queueId);
+  for (const sealed of [...keyPackages, lastResort]) {
+    if (sealed.length <= SEAL_OVERHEAD) throw new Fault("wire/malformed");
+  }
+  const whole = encode(operations["qs.publish"].request, request, (size) => call.arena.take(size));
+  const publication = derive(call.arena.take(32), "publication", undefined, whole);
+  // A retry must not bring back what was claimed since: a KeyPackage is used once.
+  const before = await load(call, "keyPackage", keyPackageRecord, queueId);
+  if (before !== undefined && equal(before.publication, publication)) return {};
+  save(call, "keyPackage", keyPackageRecord, queueId, { keyPackages, lastResort, publication });
+  saveOwned(call, queueId, queue, false);
+  return {};
+};

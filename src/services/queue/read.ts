@@ -1,0 +1,47 @@
+// Gives a queue's owner what waits there, after deleting what it has acknowledged.
+import { Fault } from "../../fault.ts";
+import { sizes } from "../../wire/frame.ts";
+import { operations } from "../../wire/operations.ts";
+import type { Handler } from "../ports.ts";
+import type { Bell } from "./bell.ts";
+import { ownedQueue, saveOwned } from "./owner.ts";
+
+const { limits, size } = operations["qs.read"];
+// The reply's frame (code, length), then what the codec adds: the count and two marks, a number and a length an item.
+const ROOM = sizes[size.reply] - 6 - 4;
+const PER_ITEM = 6 + 4;
+
+/** Fault `queue/limit` for a wait that is too long, and for acknowledging what was never there. */
+export const read =
+  (bell: Bell): Handler<"qs.read"> =>
+  async ({ queueId, acknowledge, wait }, call) => {
+    const { tx } = call;
+    await tx.lock("queue", queueId);
+    const queue = await ownedQueue(call, queueId);
+    if (wait > limits.waitSeconds || acknowledge >= queue.next) throw new Fault("queue/limit");
+    // Before reading: an item that becomes durable from here on rings.
+    const wake = wait > 0 ? bell.wait(queueId, call.now) : undefined;
+
+    const acknowledged = Math.max(acknowledge, queue.acknowledged);
+    const advanced = acknowledged > queue.acknowledged;
+    if (advanced) tx.deleteRange("queueItem", queueId, queue.acknowledged + 1, acknowledged + 1);
+    // The mark goes when the owner acknowledges an item behind the gap: a lost answer loses no mark.
+    const lostBefore = queue.lostBefore > acknowledged ? queue.lostBefore : 0;
+    saveOwned(call, queueId, { ...queue, acknowledged, lostBefore }, advanced);
+
+    const found = await tx.range("queueItem", queueId, acknowledged + 1, queue.next, limits.itemsPerRead, ROOM);
+    const items = [];
+    let room = ROOM;
+    for (const { sequence, value } of found) {
+      room -= PER_ITEM + value.length;
+      if (room < 0) break;
+      items.push({ sequence, sealed: value });
+    }
+    const last = items.at(-1)?.sequence ?? acknowledged;
+    const reply = { items, more: last + 1 < queue.next ? 1 : 0, full: queue.lostBefore > 0 ? 1 : 0 };
+    if (wake !== undefined) {
+      if (items.length > 0) bell.leave(queueId);
+      else call.waitFor(wake, wait);
+    }
+    return reply;
+  };

@@ -1,0 +1,68 @@
+// What the queuing service stores: the queue itself, and the KeyPackages of its owner.
+import { derive } from "../../crypto/derive.ts";
+import type { Call } from "../ports.ts";
+import { bytes, decode, encode, fixed, list, struct, u16, u48, type Codec, type ValueOf } from "../../wire/codec.ts";
+import { SEALED_KEY_PACKAGE_MAX } from "../../wire/documents.ts";
+import { operations } from "../../wire/operations.ts";
+
+const id = fixed(16);
+const key = fixed(32);
+
+/** Room `queue`, name = queue id. Its lock covers the items in room `queueItem` of the same name. */
+export const queueRecord = struct({
+  ownerKey: key,
+  /** The ratchet's value for item `next`. */
+  chain: key,
+  /** The number of the item that comes next; the first is 1. */
+  next: u48,
+  /** Items up to this number are acknowledged and gone. */
+  acknowledged: u48,
+  /** 0, or the number before which items were last refused because the queue was full. */
+  lostBefore: u48,
+  /** Month in which the owner last read or published: months of 30.44 days since 1970. */
+  month: u16,
+});
+export type QueueRecord = ValueOf<typeof queueRecord>;
+
+/** Room `keyPackage`, name = queue id. */
+export const keyPackageRecord = struct({
+  keyPackages: list(bytes(SEALED_KEY_PACKAGE_MAX), operations["qs.publish"].limits.keyPackages),
+  lastResort: bytes(SEALED_KEY_PACKAGE_MAX),
+  /** Digest of the publication this is what is left of: publishing the same again changes nothing. */
+  publication: key,
+});
+
+/** Room `friendship`, name = digest of the friendship token. */
+export const friendshipRecord = struct({ queueId: id });
+
+/** The name under which a friendship token's queue is filed. The token is random: no key is needed to hide it. */
+export const friendshipName = (call: Call, token: Uint8Array): Buffer =>
+  derive(call.arena.take(32), "friendship", undefined, token);
+
+const MONTH_SECONDS = 2_629_746;
+export const monthOf = (unixSeconds: number): number => Math.floor(unixSeconds / MONTH_SECONDS);
+
+/** The record of `name`, in the arena, or undefined. */
+export async function load<T>(
+  call: Call,
+  room: "queue" | "keyPackage" | "friendship",
+  codec: Codec<T>,
+  name: Uint8Array,
+): Promise<T | undefined> {
+  const record = await call.tx.get(room, name);
+  return record && decode(codec, record);
+}
+
+export function save<T>(
+  call: Call,
+  room: "queue" | "keyPackage" | "friendship",
+  codec: Codec<T>,
+  name: Uint8Array,
+  value: T,
+): void {
+  call.tx.put(
+    room,
+    name,
+    encode(codec, value, (size) => call.arena.take(size)),
+  );
+}

@@ -1,0 +1,94 @@
+// A queue with its owner: asks, enqueues, and opens what it reads with the ratchet.
+import { randomBytes } from "../../../src/crypto/random.ts";
+import { ITEM_OVERHEAD, openNext } from "../../../src/crypto/ratchet.ts";
+import { keyPair, type KeyPair, type Services } from "../services.ts";
+
+export const sealedKeyPackage = (size = 600): Buffer => randomBytes(size);
+
+interface Read {
+  readonly sequences: number[];
+  readonly texts: string[];
+  readonly more: number;
+  readonly full: number;
+}
+
+export class TestQueue {
+  readonly owner: KeyPair = keyPair();
+  readonly friendshipToken: Buffer;
+  /** The owner's side of the ratchet. */
+  readonly chain = randomBytes(32);
+  queueId = Buffer.alloc(16);
+  #services: Services;
+  #handle: Buffer | undefined;
+  #opened = 0;
+
+  private constructor(services: Services, friendshipToken: Buffer) {
+    this.#services = services;
+    this.friendshipToken = friendshipToken;
+  }
+
+  static async create(services: Services, { friendshipToken = randomBytes(32) } = {}): Promise<TestQueue> {
+    const queue = new TestQueue(services, friendshipToken);
+    const { queueId } = await services.ask("qs.createQueue", {
+      ownerKey: queue.owner.publicKey,
+      ratchetSecret: queue.chain,
+      friendshipToken,
+    });
+    queue.queueId = Buffer.from(queueId);
+    return queue;
+  }
+
+  async publish(keyPackages: Buffer[], lastResort: Buffer): Promise<void> {
+    await this.#services.ask("qs.publish", { queueId: this.queueId, keyPackages, lastResort }, this.owner);
+  }
+
+  async claim(): Promise<Buffer> {
+    const { keyPackage } = await this.#services.ask("qs.claim", { friendshipToken: this.friendshipToken });
+    return Buffer.from(keyPackage);
+  }
+
+  async handles(count: number): Promise<Buffer[]> {
+    const { handles } = await this.#services.ask("qs.mintHandles", { queueId: this.queueId, count }, this.owner);
+    return handles.map((handle) => Buffer.from(handle));
+  }
+
+  async handle(): Promise<Buffer> {
+    return (this.#handle ??= (await this.handles(1))[0]!);
+  }
+
+  async enqueue(item: string | Buffer, handle?: Buffer): Promise<void> {
+    const handles = [handle ?? (await this.handle())];
+    await this.#services.call((call) =>
+      this.#services.queue.enqueue(call, [{ handles, item: Buffer.from(item as string) }]),
+    );
+  }
+
+  /** The reply as it came, items still sealed. */
+  async ask(acknowledge = 0, wait = 0) {
+    return this.#services.asked("qs.read", { queueId: this.queueId, acknowledge, wait }, this.owner);
+  }
+
+  /** Reads; items that were not opened before are opened in order. */
+  async read(acknowledge = 0): Promise<Read> {
+    const { reply } = await this.ask(acknowledge);
+    const opened = await this.open(reply.items);
+    return {
+      sequences: reply.items.map(({ sequence }) => sequence),
+      texts: opened,
+      more: reply.more,
+      full: reply.full,
+    };
+  }
+
+  async open(items: readonly { sequence: number; sealed: Uint8Array }[]): Promise<string[]> {
+    const texts: string[] = [];
+    for (const { sequence, sealed } of items) {
+      if (sequence <= this.#opened) continue;
+      const out = Buffer.alloc(sealed.length - ITEM_OVERHEAD);
+      openNext(out, this.chain, this.queueId, sequence, sealed);
+      texts.push(out.toString());
+      this.#opened = sequence;
+    }
+    return texts;
+  }
+}

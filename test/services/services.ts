@@ -1,0 +1,205 @@
+// The services over a real store in a directory of its own, asked as dispatch asks them, with a clock that tests set.
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { randomBytes } from "../../src/crypto/random.ts";
+import { sign, signKeypair, verify } from "../../src/crypto/sign.ts";
+import { Fault } from "../../src/fault.ts";
+import { ArenaPool, type Arena } from "../../src/memory/arena.ts";
+import { GuardedKey } from "../../src/memory/guarded-key.ts";
+import { makeAuthService } from "../../src/services/auth/service.ts";
+import { makeDeliveryService } from "../../src/services/delivery/service.ts";
+import type { AuthSigner, AuthToIssuer, Call, Handler, Handlers } from "../../src/services/ports.ts";
+import { Bell } from "../../src/services/queue/bell.ts";
+import { makeQueueService } from "../../src/services/queue/service.ts";
+import { createStore, openStore, type Store } from "../../src/store/store.ts";
+import { decode, encode, type Codec } from "../../src/wire/codec.ts";
+import { padReply, sizes } from "../../src/wire/frame.ts";
+import { operations, type OperationName, type ReplyOf, type RequestOf } from "../../src/wire/operations.ts";
+
+export interface KeyPair {
+  readonly publicKey: Buffer;
+  readonly secretKey: Buffer;
+}
+export function keyPair(): KeyPair {
+  const pair = { publicKey: Buffer.alloc(32), secretKey: Buffer.alloc(64) };
+  signKeypair(pair.publicKey, pair.secretKey);
+  return pair;
+}
+
+export const DAY = 86_400;
+/** Noon of some day. */
+export const NOON = 20_000 * DAY + DAY / 2;
+
+export interface Asked<N extends OperationName> {
+  readonly reply: ReplyOf<N>;
+  /** What the handler wants to wait for before it answers. */
+  readonly wait: { wake: Promise<void>; seconds: number } | undefined;
+  /** Writes of the request's batch. */
+  readonly writes: number;
+}
+
+const pool = new ArenaPool([
+  [64 << 10, 160],
+  [1 << 20, 4],
+]);
+export const openArenas = (): number => pool.open;
+
+/** Plain copies: what a test keeps outlives the arena. */
+function copied<T>(value: T): T {
+  if (value instanceof Uint8Array) return Buffer.from(value) as T;
+  if (Array.isArray(value)) return value.map(copied) as T;
+  if (typeof value === "object" && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, copied(field)])) as T;
+  }
+  return value;
+}
+
+/** Issues nothing: the request's first byte is the class, its second the epoch; the answer is derived from all of it. */
+const classes = ["invite", "create", "discover", "connect", "deliver"] as const;
+export const issuer: AuthToIssuer = {
+  identify(request) {
+    const name = classes[request[0] ?? 255];
+    if (name === undefined) throw new Fault("token/unknown-key");
+    return { class: name, epoch: request[1] ?? 0, keyId: request.subarray(0, 1) };
+  },
+  async issue(request, _now, allocate) {
+    if (request.length < 3) throw new Fault("token/batch");
+    const response = allocate(request.length);
+    response.set(request.map((byte) => byte ^ 0xff));
+    return response;
+  },
+};
+
+export class Services {
+  readonly domain = randomBytes(32);
+  readonly issuerKey = keyPair();
+  readonly bell = new Bell(25, 64);
+  readonly #dir = mkdtempSync(join(tmpdir(), "tacet-services-"));
+  readonly #masterKey = new GuardedKey(32, (memory) => memory.fill(7));
+  readonly #handleKey = new GuardedKey(32, (memory) => memory.fill(9));
+  readonly queue = makeQueueService({ domain: this.domain, handleKey: this.#handleKey, bell: this.bell });
+  readonly handlers: Handlers;
+  now = NOON;
+  #store: Store | undefined;
+
+  private constructor() {
+    const signer: AuthSigner = {
+      publicKey: this.issuerKey.publicKey,
+      sign: (signature, body) => {
+        sign(signature, "credential", this.issuerKey.secretKey, body);
+      },
+    };
+    this.handlers = {
+      ...makeAuthService({ domain: this.domain, signer, issuer }),
+      ...this.queue.handlers,
+      ...makeDeliveryService({ queue: { enqueue: this.queue.enqueue } }),
+    };
+  }
+
+  static async open(): Promise<Services> {
+    const services = new Services();
+    await createStore({ dir: services.#storeDir, masterKey: services.#masterKey });
+    await services.reopen();
+    return services;
+  }
+
+  get #storeDir(): string {
+    return join(this.#dir, "store");
+  }
+  /** True when a file of the database holds `needle`. */
+  onDisk(needle: Buffer): boolean {
+    const dir = join(this.#storeDir, "db");
+    return readdirSync(dir).some((name) => readFileSync(join(dir, name)).includes(needle));
+  }
+  /** Control of `onDisk`: puts the needles there in the clear. */
+  plant(needles: readonly Buffer[]): void {
+    writeFileSync(join(this.#storeDir, "db", "planted"), Buffer.concat(needles));
+  }
+  get store(): Store {
+    if (this.#store === undefined) throw new Error("closed");
+    return this.#store;
+  }
+
+  /** Closes the database and opens it again, as a restart does. */
+  async reopen(): Promise<void> {
+    await this.#store?.close();
+    this.#store = await openStore({ dir: this.#storeDir, masterKey: this.#masterKey, reserveBytes: 0 });
+  }
+
+  async close(): Promise<void> {
+    await this.#store?.close();
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+
+  /** Runs `work` as one request's batch; `as` signs it. */
+  async call<T>(work: (call: Call) => Promise<T>, as?: KeyPair): Promise<T> {
+    return (await this.#run(work, as)).result;
+  }
+
+  async #run<T>(work: (call: Call, arena: Arena) => Promise<T>, as?: KeyPair) {
+    const arena = pool.arena();
+    const subject = randomBytes(192);
+    const signature = Buffer.alloc(64);
+    if (as !== undefined) sign(signature, "request", as.secretKey, this.domain, subject);
+    const after: (() => void)[] = [];
+    let wait: Asked<OperationName>["wait"];
+    let writes = 0;
+    let authenticated = false;
+    try {
+      const result = await this.store.transact(arena, async (real) => {
+        const counted =
+          <A extends unknown[]>(write: (...of: A) => void) =>
+          (...of: A): void => {
+            if (as !== undefined && !authenticated) throw new Error("wrote before it authenticated");
+            writes++;
+            write(...of);
+          };
+        const tx = {
+          lock: real.lock.bind(real),
+          get: real.get.bind(real),
+          range: real.range.bind(real),
+          put: counted(real.put.bind(real)),
+          putAt: counted(real.putAt.bind(real)),
+          delete: counted(real.delete.bind(real)),
+          deleteRange: counted(real.deleteRange.bind(real)),
+        };
+        const call: Call = {
+          arena,
+          tx,
+          now: this.now,
+          authenticate: (publicKey) => {
+            if (!verify(signature, "request", publicKey, this.domain, subject)) throw new Fault("auth/signature");
+            authenticated = true;
+          },
+          afterCommit: (task) => after.push(task),
+          waitFor: (wake, seconds) => (wait = { wake, seconds }),
+        };
+        return work(call, arena);
+      });
+      for (const task of after) task();
+      return { result, wait, writes, authenticated };
+    } finally {
+      arena.close();
+    }
+  }
+
+  /** One operation with its codecs, as the wire brings it. The reply must fit its size class. */
+  async asked<N extends OperationName>(name: N, request: RequestOf<N>, as?: KeyPair): Promise<Asked<N>> {
+    const shape = operations[name];
+    const handler = this.handlers[name] as unknown as Handler<N>;
+    const { result, wait, writes, authenticated } = await this.#run(async (call, arena) => {
+      const input = encode(shape.request as Codec<unknown>, request, (size) => arena.take(size));
+      const reply = await handler(decode(shape.request as Codec<unknown>, input) as RequestOf<N>, call);
+      const output = encode(shape.reply as Codec<unknown>, reply, (size) => arena.take(size));
+      padReply(arena.take(sizes[shape.size.reply]), 0, output);
+      return copied(decode(shape.reply as Codec<unknown>, output)) as ReplyOf<N>;
+    }, as);
+    if (shape.caller !== "anonymous" && !authenticated) throw new Error("answered without authentication");
+    return { reply: result, wait, writes };
+  }
+
+  async ask<N extends OperationName>(name: N, request: RequestOf<N>, as?: KeyPair): Promise<ReplyOf<N>> {
+    return (await this.asked(name, request, as)).reply;
+  }
+}
