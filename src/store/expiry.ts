@@ -28,9 +28,11 @@ export async function sweep(
     const live = Math.max(0, Math.floor((now - keepSeconds) / seconds));
     const name = markName(room);
     const mark = await store.read(arena, (view) => view.get("server", name));
-    const first = mark === undefined ? Math.max(0, live - FIRST_LOOK_BACK) : mark.readUIntBE(0, 6);
+    // A mark ahead of the clock comes from a clock that was wrong: start over.
+    const marked = mark === undefined ? Infinity : mark.readUIntBE(0, 6);
+    const first = marked > live ? Math.max(0, live - FIRST_LOOK_BACK) : marked;
     for (let partition = first; partition < live; partition++) deleted += await store.dropPartition(room, partition);
-    if (mark !== undefined && live <= first) continue;
+    if (live === marked) continue;
     const next = arena.take(6);
     next.writeUIntBE(live, 0, 6);
     await store.transact(arena, async (tx) => tx.put("server", name, next));

@@ -61,13 +61,16 @@ export async function inspect(parent: string, name: string, journal: Journal, an
 
 /** The set digest of all records but the head. */
 async function digest(driver: StoreDriver, journal: Journal): Promise<Buffer> {
-  const set = Buffer.alloc(32);
+  let set: Buffer = Buffer.alloc(32);
   const end = Buffer.alloc(KEY_LENGTH + 1, 0xff);
-  for (let from = Buffer.alloc(0); ;) {
+  for (let from: Buffer = Buffer.alloc(0); ;) {
     const entries = await driver.range(from, end, CHUNK, CHUNK_BYTES);
     const last = entries.at(-1);
     if (last === undefined) return set;
-    for (const { key, value } of entries) if (!key.equals(journal.key)) journal.toggle(set, key, value);
+    set = journal.digest(
+      set,
+      entries.filter(({ key }) => !key.equals(journal.key)),
+    );
     from = Buffer.concat([last.key, Buffer.of(0)]);
   }
 }

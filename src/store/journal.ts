@@ -32,6 +32,8 @@ export interface Change {
   readonly after: Buffer | undefined;
 }
 
+const LINK = Buffer.of(0);
+const ELEMENT = Buffer.of(1);
 const HEAD_LENGTH = 80; // u64 batch || chain(32) || set(32) || 8 zeros
 
 export class Journal {
@@ -56,32 +58,40 @@ export class Journal {
   }
 
   /** The state after a batch with these changes; no key may appear twice. */
-  advance(head: Head, changes: Iterable<Change>): Head {
-    const set = Buffer.from(head.set);
-    for (const { key, before, after } of changes) {
-      if (before !== undefined) this.toggle(set, key, before);
-      if (after !== undefined) this.toggle(set, key, after);
-    }
+  advance(head: Head, changes: readonly Change[]): Head {
+    const set = this.digest(
+      head.set,
+      changes.flatMap(({ key, before, after }) => [
+        { key, value: before },
+        { key, value: after },
+      ]),
+    );
     const batch = head.batch + 1;
     const number = Buffer.alloc(8);
     number.writeDoubleBE(batch);
     const chain = this.#keys.use((slab) =>
-      derive(Buffer.alloc(32), "recordChain", slab.subarray(0, 32), Buffer.of(0), head.chain, number, set),
+      derive(Buffer.alloc(32), "recordChain", slab.subarray(0, 32), LINK, head.chain, number, set),
     );
     return { batch, chain, set };
   }
 
-  /** Takes a record into the set digest, or out of it: the operation is its own inverse. */
-  toggle(set: Buffer, key: Buffer, sealed: Buffer): void {
-    if (sealed.length < SEAL_OVERHEAD) throw new Fault("store/corrupt");
-    const nonce = sealed.subarray(0, 24);
-    const tag = sealed.subarray(sealed.length - 16);
-    const element = this.#keys.use((slab) =>
-      derive(this.#element, "recordChain", slab.subarray(0, 32), Buffer.of(1), key, nonce, tag),
-    );
-    for (let i = 0; i < 32; i++) set[i] = set[i]! ^ element[i]!;
+  /** `set` with these records taken in, or taken out where they were in: the operation is its own inverse. */
+  digest(set: Buffer, records: readonly Operation[]): Buffer {
+    const sum = Buffer.from(set);
+    const element = Buffer.alloc(32);
+    this.#keys.use((slab) => {
+      const secret = slab.subarray(0, 32);
+      for (const { key, value } of records) {
+        if (value === undefined) continue;
+        if (value.length < SEAL_OVERHEAD) throw new Fault("store/corrupt");
+        const nonce = value.subarray(0, 24);
+        const tag = value.subarray(value.length - 16);
+        derive(element, "recordChain", secret, ELEMENT, key, nonce, tag);
+        for (let i = 0; i < 32; i++) sum[i] = sum[i]! ^ element[i]!;
+      }
+    });
+    return sum;
   }
-  readonly #element = Buffer.alloc(32);
 
   /** The write that must go into the same batch. */
   operation(head: Head): Operation {

@@ -16,6 +16,8 @@ export const MAX_VALUE_LENGTH = (1 << 20) - 4;
 /** Sequence numbers are below this, so that sequence plus offset stays an exact integer. */
 export const MAX_SEQUENCE = 2 ** 48;
 
+const PARTITION = Buffer.of(0);
+const NAME = Buffer.of(1);
 const LENGTH_FIELD = 4;
 const MIN_PADDED = 64;
 
@@ -49,6 +51,8 @@ export interface Row {
 export class Sealing {
   // Per room: 32 bytes for names, 32 bytes for values.
   readonly #keys: GuardedKey;
+  // The partition part of the keys of rooms that do not expire.
+  readonly #unpartitioned = new Map<Room, Buffer>();
   readonly #scratch = lockedAlloc(MAX_VALUE_LENGTH + LENGTH_FIELD);
 
   constructor(masterKey: GuardedKey, id: Uint8Array) {
@@ -72,25 +76,26 @@ export class Sealing {
     const number = Buffer.alloc(8);
     number.writeUInt32BE(Math.floor(partition / 2 ** 32));
     number.writeUInt32BE(partition % 2 ** 32, 4);
-    return this.#use(room, 0, (key) => derive(Buffer.alloc(16), "recordName", key, Buffer.of(0), number)).subarray(
-      0,
-      8,
-    );
+    return this.#use(room, 0, (key) => derive(Buffer.alloc(16), "recordName", key, PARTITION, number)).subarray(0, 8);
   }
 
   /** Hash of a name alone: what locks are keyed by, and the second part of a point key. 16 bytes. */
   name(room: Room, name: Uint8Array): Buffer {
-    return this.#use(room, 0, (key) => derive(Buffer.alloc(16), "recordName", key, Buffer.of(1), name));
+    return this.#use(room, 0, (key) => derive(Buffer.alloc(16), "recordName", key, NAME, name));
   }
 
-  point(room: Room, name: Uint8Array, partition: number): Buffer {
-    return Buffer.concat([this.partition(room, partition), this.name(room, name)], KEY_LENGTH);
+  point(room: Room, name: Uint8Array, partition: number | undefined): Buffer {
+    let first = partition === undefined ? this.#unpartitioned.get(room) : undefined;
+    if (first === undefined) {
+      first = this.partition(room, partition ?? 0);
+      if (partition === undefined) this.#unpartitioned.set(room, first);
+    }
+    return Buffer.concat([first, this.name(room, name)], KEY_LENGTH);
   }
 
   row(room: Room, name: Uint8Array): Row {
-    const prefix = this.name(room, name);
-    const offset = this.#use(room, 0, (key) => derive(Buffer.alloc(16), "sequenceOffset", key, name)).readUIntBE(0, 6);
-    return { prefix, offset };
+    const hash = this.#use(room, 0, (key) => derive(Buffer.alloc(32), "sequenceOffset", key, name));
+    return { prefix: hash.subarray(0, PREFIX_LENGTH), offset: hash.readUIntBE(PREFIX_LENGTH, 6) };
   }
 
   /** The key of a sequence number in a row; numbers at or above MAX_SEQUENCE mean its end. */

@@ -130,7 +130,8 @@ export async function openStore(options: {
 const DROP_AT_ONCE = 1024;
 const DROP_BYTES = 4 << 20;
 
-class SealedStore implements Store {
+/** A store over any driver; `release` gives back what the machinery holds. */
+export class SealedStore implements Store {
   readonly #machinery: Machinery;
   readonly #release: () => Promise<void>;
   readonly #active = new Set<Promise<unknown>>();

@@ -130,7 +130,7 @@ export class Work implements Transaction {
     this.#expect(room, "point");
     const partition = options?.partition;
     if ((partition !== undefined) !== (shapeOf(room).expires === true)) throw new TypeError(`partition of ${room}`);
-    return this.#machinery.sealing.point(room, name, partition ?? 0);
+    return this.#machinery.sealing.point(room, name, partition);
   }
 
   #pending(entry: Pending | undefined): Pending | undefined {

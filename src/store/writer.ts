@@ -26,7 +26,7 @@ export class Writer {
   readonly pending = new Layer<Pending>();
   readonly #driver: StoreDriver;
   readonly #journal: Journal;
-  readonly #anchor: Anchor;
+  readonly #anchor: Pick<Anchor, "write">;
   #head: Head;
   #attempted: Head | undefined;
   #queue: Waiting[] = [];
@@ -34,7 +34,7 @@ export class Writer {
   #refused: Fault | undefined;
   #generation = 0;
 
-  constructor(driver: StoreDriver, journal: Journal, anchor: Anchor, head: Head) {
+  constructor(driver: StoreDriver, journal: Journal, anchor: Pick<Anchor, "write">, head: Head) {
     this.#driver = driver;
     this.#journal = journal;
     this.#anchor = anchor;
