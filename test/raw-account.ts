@@ -1,0 +1,89 @@
+// An account made below the SDK, with tokens of every class: for tests of the gate and for benches.
+import { signKeypair } from "../src/crypto/sign.ts";
+import { sign } from "../src/crypto/sign.ts";
+import { lockedAlloc } from "../src/memory/locked.ts";
+import { API_PATH, DIRECTORY_PATH, TOKEN_LENGTH } from "../src/wire/frame.ts";
+import { MAX_BATCH, type OperationName, type TokenClass } from "../src/wire/operations.ts";
+import {
+  blindBatch,
+  finishBatch,
+  FINISHED_LENGTH,
+  freshPending,
+  PENDING_LENGTH,
+  writeToken,
+} from "../tokens/blinding.ts";
+import { challengeDigest, tokenChallenge } from "../tokens/challenge.ts";
+import { tokenClasses } from "../tokens/classes.ts";
+import { decodeInvitation } from "../tokens/invitation.ts";
+import type { TestHouse } from "./house.ts";
+import { keySigner, readDirectory, replyOf, sealRequest, type RawReply, type RawRequest } from "./raw-client.ts";
+
+export type Ask = <N extends OperationName>(raw: Omit<RawRequest<N>, "now"> & { now?: number }) => Promise<RawReply>;
+
+export interface RawHouse {
+  readonly to: ReturnType<typeof readDirectory>;
+  readonly ask: Ask;
+  close(): void;
+}
+
+/** Reads the directory once and asks over one connection after the other. */
+export async function rawHouse(house: TestHouse): Promise<RawHouse> {
+  const transport = house.transport();
+  const to = readDirectory((await transport.get("raw", DIRECTORY_PATH)).body);
+  return {
+    to,
+    async ask(raw) {
+      const sealed = sealRequest(to, { now: house.now(), ...raw });
+      return sealed.open(await transport.post("raw", API_PATH, sealed.body));
+    },
+    close: () => transport.close(),
+  };
+}
+
+export const invitationToken = (house: TestHouse): Buffer => {
+  const token = Buffer.alloc(TOKEN_LENGTH);
+  decodeInvitation(token, house.invite()[0] ?? "");
+  return token;
+};
+
+export interface RawAccount {
+  readonly userId: Uint8Array;
+  readonly clientId: Uint8Array;
+  readonly signer: ReturnType<typeof keySigner>;
+  /** A whole batch of fresh tokens. */
+  draw(tokenClass: Exclude<TokenClass, "invite">): Promise<Buffer[]>;
+}
+
+export async function rawAccount(house: TestHouse, { to, ask }: RawHouse, name: string): Promise<RawAccount> {
+  const [clientKey, secret] = [Buffer.alloc(32), lockedAlloc(64)];
+  signKeypair(clientKey, secret);
+  const userName = Buffer.from(name);
+  const proof = sign(Buffer.alloc(64), "credentialRequest", secret, to.domain, userName, clientKey);
+  const request = { name: userName, clientKey, proof };
+  const registered = await ask({ operation: "as.register", request, token: invitationToken(house) });
+  if (registered.code !== "ok") throw new Error(registered.code);
+  const { userId, clientId } = replyOf("as.register", registered);
+  const signer = keySigner(secret);
+  return {
+    userId,
+    clientId,
+    signer,
+    async draw(tokenClass) {
+      const issuers = to.issuers.filter((issuer) => issuer.class === tokenClasses[tokenClass]);
+      const issuer = issuers.sort((a, b) => b.epoch - a.epoch)[0];
+      if (issuer === undefined) throw new Error("no issuer");
+      const key = {
+        publicKey: issuer.publicKey,
+        challengeDigest: challengeDigest(tokenChallenge(house.onion)),
+      };
+      const pending = lockedAlloc(MAX_BATCH * PENDING_LENGTH);
+      freshPending(pending);
+      const tokenRequest = blindBatch(key, pending);
+      const reply = await ask({ operation: "as.issueTokens", request: { userId, clientId, tokenRequest }, signer });
+      if (reply.code !== "ok") throw new Error(reply.code);
+      const finished = lockedAlloc(MAX_BATCH * FINISHED_LENGTH);
+      finishBatch(finished, key, pending, tokenRequest, replyOf("as.issueTokens", reply).tokenResponse);
+      return Array.from({ length: MAX_BATCH }, (_, i) => writeToken(Buffer.alloc(TOKEN_LENGTH), key, finished, i));
+    },
+  };
+}
