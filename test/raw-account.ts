@@ -1,6 +1,5 @@
 // An account made below the SDK, with tokens of every class: for tests of the gate and for benches.
-import { signKeypair } from "../src/crypto/sign.ts";
-import { sign } from "../src/crypto/sign.ts";
+import { sign, signKeypair } from "../src/crypto/sign.ts";
 import { lockedAlloc } from "../src/memory/locked.ts";
 import { API_PATH, DIRECTORY_PATH, TOKEN_LENGTH } from "../src/wire/frame.ts";
 import { MAX_BATCH, type OperationName, type TokenClass } from "../src/wire/operations.ts";
@@ -15,8 +14,16 @@ import {
 import { challengeDigest, tokenChallenge } from "../tokens/challenge.ts";
 import { tokenClasses } from "../tokens/classes.ts";
 import { decodeInvitation } from "../tokens/invitation.ts";
-import type { TestHouse } from "./house.ts";
+import type { socketTransport } from "../tor/socket-transport.ts";
 import { keySigner, readDirectory, replyOf, sealRequest, type RawReply, type RawRequest } from "./raw-client.ts";
+
+/** What of a test house, in this process or its own, is needed here. */
+export interface AskedHouse {
+  readonly onion: string;
+  transport(): ReturnType<typeof socketTransport>;
+  now(): number;
+  invite(): string[];
+}
 
 export type Ask = <N extends OperationName>(raw: Omit<RawRequest<N>, "now"> & { now?: number }) => Promise<RawReply>;
 
@@ -27,7 +34,7 @@ export interface RawHouse {
 }
 
 /** Reads the directory once and asks over one connection after the other. */
-export async function rawHouse(house: TestHouse): Promise<RawHouse> {
+export async function rawHouse(house: AskedHouse): Promise<RawHouse> {
   const transport = house.transport();
   const to = readDirectory((await transport.get("raw", DIRECTORY_PATH)).body);
   return {
@@ -40,7 +47,7 @@ export async function rawHouse(house: TestHouse): Promise<RawHouse> {
   };
 }
 
-export const invitationToken = (house: TestHouse): Buffer => {
+export const invitationToken = (house: AskedHouse): Buffer => {
   const token = Buffer.alloc(TOKEN_LENGTH);
   decodeInvitation(token, house.invite()[0] ?? "");
   return token;
@@ -54,7 +61,7 @@ export interface RawAccount {
   draw(tokenClass: Exclude<TokenClass, "invite">): Promise<Buffer[]>;
 }
 
-export async function rawAccount(house: TestHouse, { to, ask }: RawHouse, name: string): Promise<RawAccount> {
+export async function rawAccount(house: AskedHouse, { to, ask }: RawHouse, name: string): Promise<RawAccount> {
   const [clientKey, secret] = [Buffer.alloc(32), lockedAlloc(64)];
   signKeypair(clientKey, secret);
   const userName = Buffer.from(name);
