@@ -133,8 +133,14 @@ export const oxlintrc = () => ({
     ),
     { files: ["src/fault.ts"], rules: { "no-restricted-imports": ["error", { patterns: [{ group: ["**"] }] }] } },
     { files: ["src/cli/**"], rules: { "no-console": "off" } },
-    // Tests touch memory only to see it fault.
-    { files: ["test/**/*.ts"], rules: { "no-unused-expressions": "off" } },
+    // Tests touch memory only to see it fault, and name types of what they load late.
+    {
+      files: ["test/**/*.ts"],
+      rules: {
+        "no-unused-expressions": "off",
+        "typescript/consistent-type-imports": ["error", { disallowTypeAnnotations: false }],
+      },
+    },
   ],
 });
 

@@ -38,8 +38,7 @@ const read = (file: string): Vector[] =>
 describe("tokens: published vectors of type 0x0005", () => {
   for (const file of ["privacypass-0x0005-go.json", "privacypass-0x0005-rust.json"])
     it(`${file}: request, evaluation and tokens byte for byte`, async function () {
-      // Skipped where the folder of foreign vectors is not beside the project.
-      if (!existsSync(new URL(file, folder))) return this.skip();
+      if (!existsSync(new URL(file, folder))) return this.skip(); // the foreign vectors are not beside the project
       const vectors = read(file);
       assert.equal(vectors.length, 5);
       for (const vector of vectors) {
