@@ -1,0 +1,72 @@
+// A queue and a group made below the SDK: for benches and for tests of what the server alone must refuse.
+import { randomBytes } from "../src/crypto/random.ts";
+import { signKeypair } from "../src/crypto/sign.ts";
+import { lockedAlloc } from "../src/memory/locked.ts";
+import { createGroup, joinFromWelcome, type ClientGroup } from "../src/mls/client.ts";
+import { makeKeyPackage } from "../src/mls/key-package.ts";
+import type { AskedHouse, RawHouse } from "./raw-account.ts";
+import { keySigner, replyOf, type RawReply } from "./raw-client.ts";
+
+const whole = (reply: RawReply): RawReply => {
+  if (reply.code !== "ok") throw new Error(reply.code);
+  return reply;
+};
+
+export interface RawQueue {
+  readonly queueId: Uint8Array;
+  readonly ratchetSecret: Buffer;
+  readonly signer: ReturnType<typeof keySigner>;
+  handle(): Promise<Uint8Array>;
+}
+
+export async function rawQueue({ ask }: RawHouse, token: Uint8Array): Promise<RawQueue> {
+  const [ownerKey, secret] = [Buffer.alloc(32), lockedAlloc(64)];
+  signKeypair(ownerKey, secret);
+  const signer = keySigner(secret);
+  const ratchetSecret = randomBytes(32);
+  const request = { ownerKey, ratchetSecret, friendshipToken: randomBytes(32) };
+  const { queueId } = replyOf("qs.createQueue", whole(await ask({ operation: "qs.createQueue", request, token })));
+  return {
+    queueId,
+    ratchetSecret,
+    signer,
+    async handle() {
+      const minted = await ask({ operation: "qs.mintHandles", request: { queueId, count: 1 }, signer });
+      const [handle] = replyOf("qs.mintHandles", whole(minted)).handles;
+      return handle ?? Buffer.alloc(0);
+    },
+  };
+}
+
+export interface RawGroup {
+  readonly groupId: Buffer;
+  readonly groupKey: Uint8Array;
+  readonly founder: ClientGroup;
+  readonly member: ClientGroup;
+}
+
+/** A group of two. Tokens: one `create`, one `deliver`. */
+export async function rawPair(
+  house: AskedHouse,
+  { ask }: RawHouse,
+  queues: readonly [RawQueue, RawQueue],
+  tokens: { readonly create: Uint8Array; readonly deliver: Uint8Array },
+): Promise<RawGroup> {
+  const now = house.now();
+  const groupId = randomBytes(16);
+  const alone = await createGroup({ groupId, pseudonym: randomBytes(16), handle: await queues[0].handle(), now });
+  const groupKey = await alone.groupKey();
+  const create = { groupId, groupKey, groupInfo: await alone.groupInfo() };
+  whole(await ask({ operation: "ds.create", request: create, token: tokens.create }));
+
+  const lifetime = { notBefore: now - 3600, notAfter: now + 86400 };
+  const own = await makeKeyPackage({ pseudonym: randomBytes(16), handle: await queues[1].handle(), ...lifetime });
+  const pending = await alone.commit({ add: [own.keyPackage], now });
+  const welcome = pending.welcome ?? Buffer.alloc(0);
+  const { commit, groupInfo, nextGroupKey } = pending;
+  const request = { groupId, groupKey, nextGroupKey, leaf: alone.ownLeaf, commit, groupInfo, welcome };
+  const signer = (...parts: Uint8Array[]): Uint8Array => alone.signWithLeaf("request", ...parts);
+  whole(await ask({ operation: "ds.commit", request, signer, token: tokens.deliver }));
+  const member = await joinFromWelcome(welcome, own.keyPackage, own.privateKeys, now);
+  return { groupId, groupKey: nextGroupKey, founder: pending.next, member };
+}
