@@ -116,8 +116,12 @@ export class Redeemer {
       this.#free.push(slot);
     };
     try {
-      const { epoch } = this.check(token, tokenClass, name);
-      this.#options.secret.use((secret) => derive(binding, "receiptBinding", secret, name, requestId));
+      // One opening of the guarded key for both digests: each costs two system calls.
+      const { epoch } = this.#options.secret.use((secret) => {
+        const checked = this.check(token, tokenClass, name);
+        derive(binding, "receiptBinding", secret, name, requestId);
+        return checked;
+      });
       this.#claim(name, binding, slot);
       holding = true;
       const before = await this.#options.spent.lookup(epoch, name);

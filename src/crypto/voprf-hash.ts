@@ -6,12 +6,23 @@ import { fromUniform, reduce } from "./ristretto255.ts";
 const ascii = (text: string): Buffer => Buffer.from(text, "latin1");
 const CONTEXT = ascii("OPRFV1-\x01-ristretto255-SHA512"); // mode 0x01 is modeVOPRF
 const tagged = (tag: string): Buffer => Buffer.concat([ascii(tag), CONTEXT]);
-const withLength = (dst: Buffer): Buffer => Buffer.concat([dst, Buffer.from([dst.length])]); // DST_prime
-const HASH_TO_GROUP = withLength(tagged("HashToGroup-"));
-const HASH_TO_SCALAR = withLength(tagged("HashToScalar-"));
 const Z_PAD = Buffer.alloc(128); // the block size of SHA-512
-const LENGTH_AND_ZERO = Buffer.from([0, 64, 0]); // l_i_b_str || I2OSP(0, 1)
-const ONE = Buffer.from([1]);
+
+// What stands behind the message in the two hashes of expand_message_xmd for 64 bytes:
+// l_i_b_str || I2OSP(0, 1) || DST_prime, and I2OSP(1, 1) || DST_prime.
+interface Tails {
+  readonly b0: Buffer;
+  readonly b1: Buffer;
+}
+function tails(dst: Buffer): Tails {
+  const dstPrime = [dst, Buffer.from([dst.length])];
+  return {
+    b0: Buffer.concat([Buffer.from([0, 64, 0]), ...dstPrime]),
+    b1: Buffer.concat([Buffer.from([1]), ...dstPrime]),
+  };
+}
+const HASH_TO_GROUP = tails(tagged("HashToGroup-"));
+const HASH_TO_SCALAR = tails(tagged("HashToScalar-"));
 const SEED = tagged("Seed-");
 const COMPOSITE = ascii("Composite");
 const CHALLENGE = ascii("Challenge");
@@ -38,10 +49,10 @@ const prefixed = (...parts: Uint8Array[]): Uint8Array[] =>
     return [length, part];
   });
 
-// expand_message_xmd for exactly 64 bytes: one block, so b_1 is the whole output.
-function expand(dst: Buffer, parts: Uint8Array[]): void {
-  sha512(b0, Z_PAD, ...parts, LENGTH_AND_ZERO, dst);
-  sha512(uniform, b0, ONE, dst);
+// 64 bytes are one block of SHA-512, so b_1 is the whole output.
+function expand(tail: Tails, parts: Uint8Array[]): void {
+  sha512(b0, Z_PAD, ...parts, tail.b0);
+  sha512(uniform, b0, tail.b1);
 }
 
 /** out (32 bytes) = HashToGroup(input). */

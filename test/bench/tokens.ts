@@ -15,28 +15,27 @@ export const describe = "issue and redeem tokens of type 0x0005, beside the bare
 const NOW = 1_800_000_000;
 const ORIGIN = `${"a".repeat(56)}.onion`;
 const BATCH = 100;
-const ROUNDS = 9;
+const ROUNDS = 20;
 
-const median = (values: number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
+// The lower quartile: other work on the machine only ever adds time.
+const typical = (values: number[]): number => values.toSorted((a, b) => a - b)[values.length >> 2]!;
 
-// CPU time, so that other work on the machine weighs less.
-async function cpuMs(work: () => unknown): Promise<number> {
-  const before = process.cpuUsage();
+async function timed(work: () => unknown): Promise<number> {
+  const start = performance.now();
   await work();
-  const { user, system } = process.cpuUsage(before);
-  return (user + system) / 1000;
+  return performance.now() - start;
 }
 
-/** Alternates the two so that both meet the same machine; ms of CPU per item. */
+/** Alternates the two so that both meet the same machine; ms per item. */
 async function compare(items: number, house: () => unknown, bare: () => unknown) {
   const [ours, floor]: [number[], number[]] = [[], []];
   for (let round = -2; round < ROUNDS; round++) {
-    const [a, b] = [await cpuMs(house), await cpuMs(bare)];
+    const [a, b] = [await timed(house), await timed(bare)];
     if (round < 0) continue;
     ours.push(a / items);
     floor.push(b / items);
   }
-  return { ms: median(ours), bareMs: median(floor) };
+  return { ms: typical(ours), bareMs: typical(floor) };
 }
 
 export async function run({ json }: { readonly json: boolean }): Promise<object> {

@@ -230,6 +230,27 @@ describe("crypto/voprf", () => {
     assert.ok(found(secretKey));
   });
 
+  it("leaves the module's whole memory the same, whatever secrets it worked on", () => {
+    const { HEAPU8 } = (sodium as unknown as { libsodium: { HEAPU8: Uint8Array } }).libsodium;
+    const work = (): void => {
+      const key = generateVoprfKey();
+      const blind = freshBlind(Buffer.alloc(32));
+      const input = randomBytes(98);
+      const answer = blindEvaluate(Buffer.alloc(96), key, blindInput(Buffer.alloc(32), blind, input));
+      unblind(Buffer.alloc(64), input, blind, answer.subarray(0, 32));
+      evaluate(Buffer.alloc(64), key, input);
+    };
+    work();
+    const clean = Buffer.from(HEAPU8);
+    for (let round = 0; round < 20; round++) {
+      work();
+      assert.equal(clean.compare(HEAPU8), 0);
+    }
+    // Control: one call outside the workspace changes it.
+    sodium.crypto_scalarmult_ristretto255_base(randomScalar(Buffer.alloc(32)));
+    assert.notEqual(clean.compare(HEAPU8), 0);
+  });
+
   it("binds the weights to the public key", () => {
     const [a, b] = [generateVoprfKey(), generateVoprfKey()];
     assert.notDeepEqual(compositeSeed(Buffer.alloc(64), a.publicKey), compositeSeed(Buffer.alloc(64), b.publicKey));
