@@ -32,12 +32,15 @@ export function withEncoded<T, R>(encoder: BufferEncoder<T>, value: T, work: (by
   });
 }
 
-/** Writes the encoding of `value` at the start of `out` and returns its length. Throws Fault `group/limit` when it does not fit. */
-export function encodeInto<T>(encoder: BufferEncoder<T>, value: T, out: Uint8Array): number {
-  const [length, write] = encoder(value);
-  if (length > out.length) throw new Fault("group/limit");
-  write(out.byteOffset, out.buffer as ArrayBuffer);
-  return length;
+/** The value of bytes that are authentic, all of them; views as in `strictDecode`. Throws Fault `group/invalid`. */
+export function decodeOwn<T>(decode: Decoder<T>, bytes: Uint8Array): T {
+  try {
+    const decoded = decode(bytes, 0);
+    if (decoded !== undefined && decoded[1] === bytes.length) return decoded[0];
+  } catch {
+    // as in strictDecode
+  }
+  throw new Fault("group/invalid");
 }
 
 /**

@@ -9,7 +9,7 @@ import { decodeGroupContext, groupContextEncoder } from "ts-mls/groupContext.js"
 import { decodeRatchetTree, ratchetTreeEncoder } from "ts-mls/ratchetTree.js";
 import { Fault } from "../fault.ts";
 import { wipe } from "../memory/locked.ts";
-import { allowed, encodeInto, sameBytes, strictDecode, valid } from "./codec.ts";
+import { allowed, decodeOwn, sameBytes, valid, within } from "./codec.ts";
 import { readGroupInfo, readPublicMessage, readRatchetTree } from "./messages.ts";
 import { PublicTree } from "./public-tree.ts";
 import { KEY_LENGTH } from "./suite.ts";
@@ -17,6 +17,7 @@ import { applyCommit, checkFraming, commitParts, nextContext } from "./validatio
 import { checkContext, checkGroupInfo, checkMembers, checkWelcome } from "./validation-group.ts";
 import { handleOf, pseudonymOf } from "./validation-leaf.ts";
 
+type Encoding = ReturnType<typeof stateEncoder>;
 interface State {
   readonly context: GroupContext;
   readonly confirmationTag: Uint8Array;
@@ -65,6 +66,7 @@ export class PublicGroup {
   readonly #tree: PublicTree;
   readonly #confirmationTag: Uint8Array;
   readonly #own: Uint8Array;
+  #encoded: Encoding | undefined;
 
   private constructor(context: GroupContext, tree: PublicTree, confirmationTag: Uint8Array, own: Uint8Array) {
     this.#context = context;
@@ -99,22 +101,30 @@ export class PublicGroup {
 
   /** The group of a state that `encodeInto` wrote. The caller has authenticated the bytes; only their form is checked. */
   static decode(state: Uint8Array): PublicGroup {
-    const { context, confirmationTag, nodes } = strictDecode(decodeState, stateEncoder, state);
+    const { context, confirmationTag, nodes } = decodeOwn(decodeState, state);
     return new PublicGroup(context, PublicTree.from(nodes), confirmationTag, new Uint8Array(0));
   }
 
   /** Bytes `encodeInto` will write. */
   get encodedLength(): number {
-    return stateEncoder(this.#state())[0];
+    return this.#encoding()[0];
   }
 
   /** Writes the state at the start of `out`; returns its length. No other copy is made. Throws Fault `group/limit`. */
   encodeInto(out: Uint8Array): number {
-    return encodeInto(stateEncoder, this.#state(), out);
+    const [length, write] = this.#encoding();
+    within(length <= out.length);
+    write(out.byteOffset, out.buffer as ArrayBuffer);
+    return length;
   }
 
-  #state(): State {
-    return { context: this.#context, confirmationTag: this.#confirmationTag, nodes: this.#tree.export() };
+  // length and writer, made once: they cost more than the writing
+  #encoding(): Encoding {
+    return (this.#encoded ??= stateEncoder({
+      context: this.#context,
+      confirmationTag: this.#confirmationTag,
+      nodes: this.#tree.export(),
+    }));
   }
 
   get groupId(): Uint8Array {

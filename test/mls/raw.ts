@@ -46,7 +46,7 @@ export async function resigned(
   state: ClientState,
   made: RawCommit,
   change: (commit: Commit) => Commit,
-  authenticatedData = new Uint8Array(0),
+  authenticatedData: Uint8Array = new Uint8Array(0),
 ): Promise<Uint8Array> {
   const { content, auth } = made.message;
   assert.ok(content.contentType === "commit" && auth.contentType === "commit");

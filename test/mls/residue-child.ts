@@ -1,0 +1,45 @@
+// One commit on the server, alone in a process: reads its input into locked memory, works, wipes, then waits to be searched.
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { flushNativeTraces } from "../../src/crypto/flush.ts";
+import { lockedAlloc, wipe } from "../../src/memory/locked.ts";
+import { PublicGroup } from "../../src/mls/public-group.ts";
+
+const [directory = "", now = "0", leak = ""] = process.argv.slice(2);
+const kept: Uint8Array[] = [];
+
+function read(name: string): Buffer {
+  const file = openSync(`${directory}/${name}`, "r");
+  const bytes = lockedAlloc(fstatSync(file).size);
+  readSync(file, bytes, 0, bytes.length, 0);
+  closeSync(file);
+  return bytes;
+}
+
+for (let round = 0; round < 20; round++) {
+  const inputs = ["state", "commit", "info", "welcome"].map(read);
+  const [state, commit, info, welcome] = inputs as [Buffer, Buffer, Buffer, Buffer];
+  const group = PublicGroup.decode(state);
+  const { next } = group.validateCommit(commit, info, welcome, Number(now));
+  const out = lockedAlloc(next.encodedLength);
+  next.encodeInto(out);
+  for (const [, handle] of next.handles()) if (leak === "copy") kept.push(Uint8Array.from(handle));
+  next.wipe();
+  group.wipe();
+  wipe(...inputs, out);
+  // a refused commit must leave no more than an accepted one
+  const again = ["state", "commit", "info", "welcome"].map(read);
+  const [state2, commit2, info2, welcome2] = again as [Buffer, Buffer, Buffer, Buffer];
+  commit2[commit2.length - 60]! ^= 1;
+  const second = PublicGroup.decode(state2);
+  try {
+    second.validateCommit(commit2, info2, welcome2, Number(now));
+    process.exit(1);
+  } catch {
+    second.wipe();
+    wipe(...again);
+  }
+}
+flushNativeTraces();
+process.stdout.write("ready\n");
+process.stdin.resume();
+process.stdin.on("end", () => process.exit(kept.length > 1e9 ? 1 : 0));
