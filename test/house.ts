@@ -10,6 +10,7 @@ import { makeObserver, type Observer } from "../src/observe/observer.ts";
 import { randomFill } from "../src/crypto/random.ts";
 import { createStore, openStore, type Store } from "../src/store/store.ts";
 import { socketTransport } from "../tor/socket-transport.ts";
+import { dumpStore, type Dump } from "./dump-store.ts";
 
 export interface TestHouse {
   readonly onion: string;
@@ -29,6 +30,8 @@ export interface TestHouse {
   transport(): ReturnType<typeof socketTransport>;
   /** Stops the house and opens it anew from its files. */
   restart(): Promise<void>;
+  /** Stops the house, opens every record with the master key, and starts it again. */
+  dump(): Promise<Dump>;
   stop(): Promise<void>;
 }
 
@@ -52,6 +55,13 @@ export async function startTestHouse(options: TestHouseOptions = {}): Promise<Te
   await createIdentity(store, arenas, clock(), async () => undefined);
   const open = (): Promise<Serving> => serve({ store, arenas, clock, observe, socketPath, ...options });
   let serving = await open();
+  const restart = async (meanwhile: () => Promise<void>): Promise<void> => {
+    await serving.close();
+    await store.close();
+    await meanwhile();
+    store = await openStore({ dir: dataDir, masterKey, reserveBytes: 0 });
+    serving = await open();
+  };
 
   return {
     onion: serving.house.onion,
@@ -72,11 +82,13 @@ export async function startTestHouse(options: TestHouseOptions = {}): Promise<Te
     now: clock,
     invite: (count = 1) => serving.house.invite(count),
     transport: () => socketTransport(socketPath, serving.house.onion),
-    async restart() {
-      await serving.close();
-      await store.close();
-      store = await openStore({ dir: dataDir, masterKey, reserveBytes: 0 });
-      serving = await open();
+    restart: () => restart(async () => undefined),
+    async dump() {
+      let dump: Dump = { opened: [], others: 0 };
+      await restart(async () => {
+        dump = await dumpStore(dataDir, masterKey);
+      });
+      return dump;
     },
     async stop() {
       await serving.close();
