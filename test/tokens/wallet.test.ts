@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import sodium from "sodium-native";
 import { isZero } from "../../src/memory/locked.ts";
+import { PENDING_LENGTH } from "../../tokens/blinding.ts";
 import { tokenChallenge } from "../../tokens/challenge.ts";
 import { issueBatch } from "../../tokens/issuer.ts";
 import { decodeState } from "../../tokens/wallet-state.ts";
@@ -112,6 +114,20 @@ describe("tokens/wallet", () => {
     await assert.rejects(wallet.take("deliver", Buffer.alloc(162)), { code: "token/required" });
   });
 
+  it("never lets a later save be overtaken by an earlier one", async () => {
+    const disk = new Disk();
+    const wallet = await filled(disk);
+    let delay = SIZE;
+    const slowest = async (bytes: Uint8Array): Promise<void> => {
+      const state = Buffer.from(bytes);
+      for (let turns = 3 * delay--; turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
+      disk.state = state;
+    };
+    disk.save = slowest;
+    await Promise.all(Array.from({ length: SIZE }, () => wallet.take("deliver", Buffer.alloc(162))));
+    assert.equal((await open(disk)).count("deliver"), 0);
+  });
+
   it("saves a batch's blinds before its request can be sent, and repeats the very request", async () => {
     const disk = new Disk();
     const wallet = await open(disk);
@@ -222,6 +238,26 @@ describe("tokens/wallet", () => {
     const loaded = disk.load()!;
     await open({ load: () => loaded, save: () => {} });
     assert.ok(isZero(loaded));
+  });
+
+  it("wipes the blinds of a finished batch", async () => {
+    const allocated: Buffer[] = [];
+    const malloc = sodium.sodium_malloc;
+    sodium.sodium_malloc = (size) => {
+      const buffer = malloc(size);
+      allocated.push(buffer);
+      return buffer;
+    };
+    try {
+      const wallet = await open(new Disk());
+      const pending = await wallet.requestBatch(publicKey(), CHALLENGE, SIZE);
+      const secrets = allocated.find((buffer) => buffer.length === SIZE * PENDING_LENGTH);
+      assert.ok(secrets !== undefined && !isZero(secrets));
+      await wallet.finalize(pending, await new Server(setting).issue(pending.request));
+      assert.ok(isZero(secrets));
+    } finally {
+      sodium.sodium_malloc = malloc;
+    }
   });
 
   it("refuses a state that it did not write", async () => {
