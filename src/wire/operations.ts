@@ -184,7 +184,7 @@ export const operations = {
     caller: "member",
     token: "deliver",
     size: { request: "medium", reply: "small" },
-    limits: { commitsPerToken: 1, members: 100 },
+    limits: { commitsPerToken: 1, members: 64 },
     /** `welcome` is empty when nobody is added. */
     request: struct({
       groupId: id,

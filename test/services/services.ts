@@ -3,10 +3,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomBytes } from "../../src/crypto/random.ts";
-import { sign, signKeypair, verify } from "../../src/crypto/sign.ts";
+import { sign, SIGNATURE_LENGTH, signKeypair, verify } from "../../src/crypto/sign.ts";
 import { Fault } from "../../src/fault.ts";
 import { ArenaPool, type Arena } from "../../src/memory/arena.ts";
 import { GuardedKey } from "../../src/memory/guarded-key.ts";
+import type { ClientGroup } from "../../src/mls/client.ts";
 import { makeAuthService } from "../../src/services/auth/service.ts";
 import { makeDeliveryService } from "../../src/services/delivery/service.ts";
 import type { AuthSigner, AuthToIssuer, Call, Handler, Handlers } from "../../src/services/ports.ts";
@@ -14,7 +15,7 @@ import { Bell } from "../../src/services/queue/bell.ts";
 import { makeQueueService } from "../../src/services/queue/service.ts";
 import { createStore, openStore, type Store } from "../../src/store/store.ts";
 import { decode, encode, type Codec } from "../../src/wire/codec.ts";
-import { padReply, sizes } from "../../src/wire/frame.ts";
+import { pad, padReply, sizes } from "../../src/wire/frame.ts";
 import { operations, type OperationName, type ReplyOf, type RequestOf } from "../../src/wire/operations.ts";
 
 export interface KeyPair {
@@ -26,6 +27,11 @@ export function keyPair(): KeyPair {
   signKeypair(pair.publicKey, pair.secretKey);
   return pair;
 }
+
+/** Whoever signs a request: a key pair, or a group's member with its leaf key. */
+export type Signer = KeyPair | Pick<ClientGroup, "signWithLeaf">;
+const signatureOf = (as: Signer, ...parts: Uint8Array[]): Uint8Array =>
+  "secretKey" in as ? sign(Buffer.alloc(64), "request", as.secretKey, ...parts) : as.signWithLeaf("request", ...parts);
 
 export const DAY = 86_400;
 /** Noon of some day. */
@@ -133,15 +139,14 @@ export class Services {
   }
 
   /** Runs `work` as one request's batch; `as` signs it. */
-  async call<T>(work: (call: Call) => Promise<T>, as?: KeyPair): Promise<T> {
+  async call<T>(work: (call: Call) => Promise<T>, as?: Signer): Promise<T> {
     return (await this.#run(work, as)).result;
   }
 
-  async #run<T>(work: (call: Call, arena: Arena) => Promise<T>, as?: KeyPair) {
+  async #run<T>(work: (call: Call, arena: Arena) => Promise<T>, as?: Signer) {
     const arena = pool.arena();
     const subject = randomBytes(192);
-    const signature = Buffer.alloc(64);
-    if (as !== undefined) sign(signature, "request", as.secretKey, this.domain, subject);
+    const signature = as === undefined ? Buffer.alloc(64) : signatureOf(as, this.domain, subject);
     const after: (() => void)[] = [];
     let wait: Asked<OperationName>["wait"];
     let writes = 0;
@@ -184,12 +189,14 @@ export class Services {
     }
   }
 
-  /** One operation with its codecs, as the wire brings it. The reply must fit its size class. */
-  async asked<N extends OperationName>(name: N, request: RequestOf<N>, as?: KeyPair): Promise<Asked<N>> {
+  /** One operation with its codecs, as the wire brings it. Request and reply must fit their size classes. */
+  async asked<N extends OperationName>(name: N, request: RequestOf<N>, as?: Signer): Promise<Asked<N>> {
     const shape = operations[name];
     const handler = this.handlers[name] as unknown as Handler<N>;
     const { result, wait, writes, authenticated } = await this.#run(async (call, arena) => {
       const input = encode(shape.request as Codec<unknown>, request, (size) => arena.take(size));
+      const signature = arena.take(shape.caller === "anonymous" ? 0 : SIGNATURE_LENGTH);
+      pad(arena.take(sizes[shape.size.request] - signature.length), input);
       const reply = await handler(decode(shape.request as Codec<unknown>, input) as RequestOf<N>, call);
       const output = encode(shape.reply as Codec<unknown>, reply, (size) => arena.take(size));
       padReply(arena.take(sizes[shape.size.reply]), 0, output);
@@ -199,7 +206,7 @@ export class Services {
     return { reply: result, wait, writes };
   }
 
-  async ask<N extends OperationName>(name: N, request: RequestOf<N>, as?: KeyPair): Promise<ReplyOf<N>> {
+  async ask<N extends OperationName>(name: N, request: RequestOf<N>, as?: Signer): Promise<ReplyOf<N>> {
     return (await this.asked(name, request, as)).reply;
   }
 }

@@ -4,7 +4,7 @@ import { operations } from "../../wire/operations.ts";
 import type { Call, DeliveryToQueue } from "../ports.ts";
 import type { Bell } from "./bell.ts";
 import type { QueueHandles } from "./handle.ts";
-import { load, queueRecord, save } from "./records.ts";
+import { load, queueRecord, save, type QueueRecord } from "./records.ts";
 
 const { itemsPerQueue } = operations["qs.read"].limits;
 
@@ -27,9 +27,11 @@ export const enqueue =
     await call.tx.lock("queue", ...addressed.map(({ queueId }) => queueId));
     const longest = Math.max(...deliveries.map(({ item }) => item.length));
     const scratch = call.arena.take(longest + ITEM_OVERHEAD);
-    for (const one of addressed) {
-      if (await append(call, one, scratch)) call.afterCommit(() => bell.ring(one.queueId));
-    }
+    const queues = await Promise.all(addressed.map(({ queueId }) => load(call, "queue", queueRecord, queueId)));
+    addressed.forEach((one, i) => {
+      const queue = queues[i];
+      if (queue !== undefined && append(call, one, queue, scratch)) call.afterCommit(() => bell.ring(one.queueId));
+    });
   };
 
 /** One entry a queue, its items in the order given. */
@@ -44,9 +46,7 @@ function byQueue(single: Addressed[]): Addressed[] {
 }
 
 /** False when nothing was appended. */
-async function append(call: Call, { queueId, items }: Addressed, scratch: Buffer): Promise<boolean> {
-  const queue = await load(call, "queue", queueRecord, queueId);
-  if (queue === undefined) return false;
+function append(call: Call, { queueId, items }: Addressed, queue: QueueRecord, scratch: Buffer): boolean {
   let { next, lostBefore } = queue;
   for (const item of items) {
     if (next - 1 - queue.acknowledged >= itemsPerQueue) {

@@ -73,6 +73,23 @@ describe("services/queue items", () => {
     assert.deepEqual((await other.read()).texts, ["first", "first", "second", "second"]);
   });
 
+  it("arrive from crossing fan-outs, which never wait for each other", async () => {
+    const other = await TestQueue.create(services);
+    const [mine, theirs] = [await queue.handle(), await other.handle()];
+    const fanOut = (first: Buffer, second: Buffer): Promise<void> =>
+      services.call((call) =>
+        services.queue.enqueue(call, [
+          { handles: [first], item: Buffer.from("commit") },
+          { handles: [second], item: Buffer.from("welcome") },
+        ]),
+      );
+    await Promise.all(
+      Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? fanOut(mine, theirs) : fanOut(theirs, mine))),
+    );
+    assert.equal((await queue.read()).texts.length, 20);
+    assert.equal((await other.read()).texts.length, 20);
+  });
+
   it("are stored for nobody when the request they belong to is refused", async () => {
     const handles = [await queue.handle()];
     let rung = false;

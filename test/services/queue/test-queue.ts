@@ -71,24 +71,25 @@ export class TestQueue {
   /** Reads; items that were not opened before are opened in order. */
   async read(acknowledge = 0): Promise<Read> {
     const { reply } = await this.ask(acknowledge);
-    const opened = await this.open(reply.items);
+    const opened = this.open(reply.items);
     return {
       sequences: reply.items.map(({ sequence }) => sequence),
-      texts: opened,
+      texts: opened.map(String),
       more: reply.more,
       full: reply.full,
     };
   }
 
-  async open(items: readonly { sequence: number; sealed: Uint8Array }[]): Promise<string[]> {
-    const texts: string[] = [];
+  /** What was not opened before. */
+  open(items: readonly { sequence: number; sealed: Uint8Array }[]): Buffer[] {
+    const opened: Buffer[] = [];
     for (const { sequence, sealed } of items) {
       if (sequence <= this.#opened) continue;
       const out = Buffer.alloc(sealed.length - ITEM_OVERHEAD);
       openNext(out, this.chain, this.queueId, sequence, sealed);
-      texts.push(out.toString());
+      opened.push(out);
       this.#opened = sequence;
     }
-    return texts;
+    return opened;
   }
 }
