@@ -66,8 +66,8 @@ function parentHashOf(node: Node | undefined): Uint8Array | undefined {
   return node?.leaf.leafNodeSource === "commit" ? node.leaf.parentHash : undefined;
 }
 
-// Section 7.3: encryption keys are unique among all nodes, signature keys among all leaves; policy: pseudonyms too.
-function checkAllUnique(tree: PublicTree): void {
+/** Section 7.3: encryption keys are unique among all nodes, signature keys among all leaves; policy: pseudonyms too. */
+export function checkAllUnique(tree: PublicTree): void {
   const keys: Uint8Array[] = [];
   const signatureKeys: Uint8Array[] = [];
   const pseudonyms: Uint8Array[] = [];
