@@ -1,5 +1,15 @@
 // Opens a throw-away view of the database before the real one, so that trouble is found before any file changes.
-import { linkSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import {
+  constants,
+  copyFileSync,
+  linkSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { Fault } from "../fault.ts";
 import { equal } from "../memory/locked.ts";
@@ -10,10 +20,14 @@ import { openLevel } from "./level-driver.ts";
 import { KEY_LENGTH } from "./sealing.ts";
 
 // LevelDB at opening replays and then deletes its log, starts a new MANIFEST and deletes tables that the MANIFEST does
-// not list: after that, what a damaged file still held is gone. It never changes a file in place, so hard links make
-// an exact copy that costs nothing. LOCK is not linked: opening and closing it would drop the lock of the process that
-// holds it. LOG is only read by people.
-const NOT_LINKED = new Set(["LOCK", "LOG", "LOG.old"]);
+// not list: after that, what a damaged file still held is gone. The view is made so that none of this reaches the
+// database: the small files are copied, and tables, which are never changed once listed, are linked. An unlisted table
+// must not be linked: its number may be given out again, and then LevelDB truncates it in place. Which are listed,
+// LevelDB tells by itself: in a directory with a copy of the MANIFEST and empty stand-ins for the tables it deletes
+// those that are not. LOCK stays away from both: opening and closing it would drop its holder's lock.
+const COPIED = /^(CURRENT|MANIFEST-\d+)$/;
+const LOG = /\.log$/;
+const TABLE = /\.(ldb|sst)$/;
 const PREFIX = "inspect-";
 const CHUNK = 4096;
 const CHUNK_BYTES = 4 << 20;
@@ -37,9 +51,20 @@ export async function inspect(parent: string, name: string, journal: Journal, an
   if (isLocked(database)) throw new Fault("store/locked");
   for (const left of readdirSync(parent)) if (left.startsWith(PREFIX)) rmSync(join(parent, left), { recursive: true });
   const view = mkdtempSync(join(parent, PREFIX));
+  const listing = mkdtempSync(join(parent, PREFIX));
   try {
-    for (const file of readdirSync(database))
-      if (!NOT_LINKED.has(file)) linkSync(join(database, file), join(view, file));
+    const files = readdirSync(database);
+    const copy = (file: string, to: string): void =>
+      copyFileSync(join(database, file), join(to, file), constants.COPYFILE_FICLONE);
+    for (const file of files) {
+      if (COPIED.test(file)) for (const to of [view, listing]) copy(file, to);
+      else if (LOG.test(file)) copy(file, view);
+      else if (TABLE.test(file)) writeFileSync(join(listing, file), "");
+    }
+    await (await openLevel({ dir: listing, reserveBytes: 0 })).close();
+    const listed = new Set(readdirSync(listing));
+    for (const file of files)
+      if (TABLE.test(file) && listed.has(file)) linkSync(join(database, file), join(view, file));
     const driver = await openLevel({ dir: view, reserveBytes: 0 });
     try {
       const head = journal.open(await driver.get(journal.key));
@@ -55,7 +80,7 @@ export async function inspect(parent: string, name: string, journal: Journal, an
     if (error instanceof Fault) throw error;
     throw new Fault("store/corrupt");
   } finally {
-    rmSync(view, { recursive: true });
+    for (const made of [view, listing]) rmSync(made, { recursive: true });
   }
 }
 

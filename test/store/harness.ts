@@ -1,4 +1,5 @@
 // Stores in temporary directories, and a driver in memory whose commits a test can hold back or make fail.
+import { createHash } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -42,9 +43,13 @@ export const filesUnder = (dir: string): string[] =>
     .filter((file) => statSync(file).isFile())
     .toSorted();
 
-/** Name, time of last change and contents of every file: equal before and after means untouched. */
+/** Name, time of last change and digest of every file: equal before and after means untouched. */
 export const picture = (dir: string): [string, number, string][] =>
-  filesUnder(dir).map((file) => [file, statSync(file).mtimeMs, readFileSync(file, "base64")]);
+  filesUnder(dir).map((file) => [
+    file,
+    statSync(file).mtimeMs,
+    createHash("sha256").update(readFileSync(file)).digest("hex"),
+  ]);
 
 export class MemoryDriver implements StoreDriver {
   readonly records = new Map<string, Buffer>();
