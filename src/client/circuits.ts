@@ -1,0 +1,10 @@
+// Circuit labels: one for each thing the server must not be able to connect with another.
+import { randomBytes } from "../crypto/random.ts";
+
+export const ACCOUNT = "account";
+export const QUEUE = "queue";
+export const ISSUANCE = "issuance";
+
+/** A label never used before: for one anonymous redemption, or for one group while this process runs. */
+export const freshCircuit = (purpose: "discover" | "connect" | "claim" | "group"): string =>
+  `${purpose}:${randomBytes(8).toString("hex")}`;

@@ -1,0 +1,94 @@
+// The server's signed directory: fetched, verified against the onion address and the keys pinned at first sight.
+import { verify } from "../crypto/sign.ts";
+import { equal } from "../memory/locked.ts";
+import { decode, encode, fixed, struct, u48, type ValueOf } from "../wire/codec.ts";
+import * as documents from "../wire/documents.ts";
+import { DIRECTORY_PATH } from "../wire/frame.ts";
+import { ClientError } from "./errors.ts";
+import type { ClientState } from "./state.ts";
+import type { Transport } from "./transport.ts";
+
+const DAY = 86400;
+/** A directory this far from the client's clock is refused; coarse, because a clock may be wrong by hours. Seconds. */
+const FRESH = DAY;
+
+/** What a client pinned when it first reached the server. `issuedAt`: of the newest directory it has seen. */
+const pins = struct({ directoryKey: fixed(32), rootKey: fixed(32), issuedAt: u48 });
+export type Pins = ValueOf<typeof pins>;
+
+export type ServerDirectory = ValueOf<typeof documents.directory> & {
+  /** Raw key of the AS intermediate that signs client credentials. */
+  readonly issuerKey: Uint8Array;
+};
+
+const refuse = (): never => {
+  throw new ClientError("server/identity");
+};
+
+/**
+ * The directory in `document`, or ClientError `server/identity`: it must be signed by its own directory key, name
+ * `domain`, agree with what was pinned, not be older than one seen before, and carry an intermediate that its root signed.
+ */
+export function verifyDirectory(
+  document: Uint8Array,
+  domain: Uint8Array,
+  pinned: Pins | undefined,
+  now: number,
+): ServerDirectory {
+  try {
+    if (document.length > documents.DIRECTORY_MAX) return refuse();
+    const { body, signature } = documents.splitSigned(document);
+    const found = decode(documents.directory, body);
+    if (found.version !== documents.DOCUMENT_VERSION || !equal(found.domain, domain)) return refuse();
+    if (!verify(signature, "directory", found.directoryKey, body)) return refuse();
+    if (pinned !== undefined) {
+      if (!equal(pinned.directoryKey, found.directoryKey) || !equal(pinned.rootKey, found.rootKey)) return refuse();
+      if (found.issuedAt < pinned.issuedAt) return refuse();
+    }
+    if (Math.abs(found.issuedAt - now) > FRESH || found.envelopeKeys.length === 0) return refuse();
+
+    const chain = documents.splitSigned(found.intermediate);
+    if (!verify(chain.signature, "intermediate", found.rootKey, chain.body)) return refuse();
+    const intermediate = decode(documents.intermediate, chain.body);
+    const today = Math.floor(now / DAY);
+    if (intermediate.version !== documents.DOCUMENT_VERSION) return refuse();
+    if (today < intermediate.notBefore || today > intermediate.notAfter) return refuse();
+    return { ...found, issuerKey: intermediate.key };
+  } catch {
+    return refuse();
+  }
+}
+
+/** Keeps the newest directory of one server, and the pins in the client's state. */
+export class DirectorySource {
+  readonly #deps: { transport: Transport; state: ClientState; domain: Uint8Array; clock: () => number };
+  #current: Promise<ServerDirectory> | undefined;
+
+  constructor(deps: { transport: Transport; state: ClientState; domain: Uint8Array; clock: () => number }) {
+    this.#deps = deps;
+  }
+
+  current(): Promise<ServerDirectory> {
+    return this.#current ?? this.refresh();
+  }
+
+  /** Fetches anew; callers that come meanwhile share the fetch. A failure leaves nothing behind. */
+  refresh(): Promise<ServerDirectory> {
+    const fetching = this.#fetch();
+    this.#current = fetching;
+    fetching.catch(() => {
+      if (this.#current === fetching) this.#current = undefined;
+    });
+    return fetching;
+  }
+
+  async #fetch(): Promise<ServerDirectory> {
+    const { transport, state, domain, clock } = this.#deps;
+    const reply = await transport.get("directory", DIRECTORY_PATH, { retry: true });
+    if (reply.status !== 200) throw new ClientError("server/answer");
+    const saved = await state.load("server");
+    const found = verifyDirectory(Buffer.from(reply.body), domain, saved && decode(pins, saved), clock());
+    await state.save({ server: encode(pins, found, (size) => Buffer.alloc(size)) });
+    return found;
+  }
+}

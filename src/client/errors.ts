@@ -1,0 +1,37 @@
+// What can go wrong on the client's side: a closed list, each with a sentence for people.
+
+const sentences = {
+  "client/closed": "This client has been closed.",
+  "client/not-registered": "Register a user name first.",
+  "client/registered": "This client already has a user name.",
+  "client/no-inbox": "Create an inbox first.",
+  "client/no-tokens": "There are no tokens of this kind left: draw tokens, or wait for the next epoch.",
+  "client/text-length": "The message is empty or too long.",
+  "server/identity": "The server's directory does not belong to this onion address, or its keys have changed.",
+  "server/answer": "The server's answer is not of the protocol's form.",
+  "contact/unknown-name": "Nobody has this user name.",
+  "contact/unverified": "The identity the server gave does not verify: do not talk to it.",
+  "contact/unknown": "There is no such contact or request.",
+  "group/not-member": "You are not, or no longer, a member of this group.",
+  "group/unknown-member": "No verified member of this group has this name.",
+  "group/contended": "Other members changed the group at the same time: try again.",
+  "state/in-use": "Another program is using this client's state.",
+  "state/key": "The device key does not open this client's state.",
+  "state/damaged": "The client's state on disk is damaged or incomplete.",
+} as const;
+
+export type ClientErrorCode = keyof typeof sentences;
+
+/** A client-side refusal; like `Fault` it carries a code and no data. `sentence` is for people. */
+export class ClientError extends Error {
+  readonly code: ClientErrorCode;
+  constructor(code: ClientErrorCode) {
+    super(code);
+    this.name = "ClientError";
+    this.code = code;
+  }
+
+  get sentence(): string {
+    return sentences[this.code];
+  }
+}

@@ -1,0 +1,212 @@
+// The queue at the queuing service, under a pseudonym of its own: handles, the ratchet, reading and acknowledging.
+import { ITEM_OVERHEAD, openNext } from "../crypto/ratchet.ts";
+import { randomBytes, randomFill } from "../crypto/random.ts";
+import { SECRET_KEY_LENGTH, sign, signKeypair } from "../crypto/sign.ts";
+import { GuardedKey } from "../memory/guarded-key.ts";
+import type { Arena } from "../memory/arena.ts";
+import { lockedAlloc, wipe } from "../memory/locked.ts";
+import { decode, fixed, struct, u48, u8, type ValueOf } from "../wire/codec.ts";
+import { itemKinds, queueItem } from "../wire/documents.ts";
+import { REQUEST_ID_LENGTH, TOKEN_LENGTH } from "../wire/frame.ts";
+import type { RequestSigner } from "./call.ts";
+import { QUEUE } from "./circuits.ts";
+import { ClientError } from "./errors.ts";
+import { keepFriendship, type Friendship } from "./offers.ts";
+import { keepLocked } from "./keep.ts";
+import { entry, type Entry } from "./sections.ts";
+import type { Session } from "./session.ts";
+import type { Tokens } from "./wallet.ts";
+
+const SECTION = "inbox";
+
+const record = struct({
+  /** 0 until the queue's creation was answered. */
+  created: u8,
+  queueId: fixed(16),
+  ownerSeed: fixed(32),
+  /** The ratchet's value for the item `acknowledged` + 1. */
+  chain: fixed(32),
+  acknowledged: u48,
+  friendshipToken: fixed(32),
+  keyPackageKey: fixed(32),
+  /** The creation, kept whole until it is answered. */
+  token: fixed(TOKEN_LENGTH),
+  requestId: fixed(REQUEST_ID_LENGTH),
+});
+type Record = ValueOf<typeof record>;
+
+/** An opened item. `message` is a view of locked memory that is valid while the item is handled. */
+export interface Item {
+  readonly kind: keyof typeof itemKinds | "unreadable";
+  readonly message: Buffer;
+}
+
+const kindOf = (number: number): Item["kind"] =>
+  (Object.keys(itemKinds) as (keyof typeof itemKinds)[]).find((kind) => itemKinds[kind] === number) ?? "unreadable";
+
+export class Inbox {
+  readonly #session: Session;
+  #record: Record | undefined;
+  #owner: GuardedKey | undefined;
+  #spare: Uint8Array = lockedAlloc(32);
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  async load(): Promise<void> {
+    const saved = await this.#session.sections.load(SECTION, record);
+    if (saved !== undefined) this.#adopt(saved);
+  }
+
+  get exists(): boolean {
+    return this.#record?.created === 1;
+  }
+
+  get #own(): Record {
+    if (this.#record?.created !== 1) throw new ClientError("client/no-inbox");
+    return this.#record;
+  }
+
+  /** What a contact needs to claim and open this inbox's KeyPackages. */
+  get friendship(): Friendship {
+    const { friendshipToken, keyPackageKey } = this.#own;
+    return keepFriendship({ domain: this.#session.domain, friendshipToken, keyPackageKey });
+  }
+
+  get keyPackageKey(): Uint8Array {
+    return this.#own.keyPackageKey;
+  }
+
+  get queueId(): Uint8Array {
+    return this.#own.queueId;
+  }
+
+  readonly signRequest: RequestSigner = (out, ...parts) => {
+    if (this.#owner === undefined) throw new ClientError("client/no-inbox");
+    this.#owner.use((secret) => sign(out, "request", secret, ...parts));
+  };
+
+  entry(): Entry {
+    if (this.#record === undefined) throw new ClientError("client/no-inbox");
+    return entry(SECTION, record, this.#record);
+  }
+
+  /** Creates the queue; a creation that was interrupted is repeated as it was. Costs one `create` token. */
+  async create(tokens: Tokens): Promise<void> {
+    if (this.exists) return;
+    const { call, sections } = this.#session;
+    if (this.#record === undefined) {
+      await tokens.spend("create", async (token) => {
+        const secret = (): Buffer => randomFill(lockedAlloc(32));
+        this.#adopt({
+          created: 0,
+          queueId: Buffer.alloc(16),
+          ownerSeed: secret(),
+          chain: secret(),
+          acknowledged: 0,
+          friendshipToken: secret(),
+          keyPackageKey: secret(),
+          token: keepLocked(token),
+          requestId: randomBytes(REQUEST_ID_LENGTH),
+        });
+        await sections.save(this.entry());
+      });
+    }
+    const draft = this.#record!;
+    const ownerKey = this.#owner!.use((secret) => Buffer.from(secret.subarray(32)));
+    const { token, requestId, chain: ratchetSecret, friendshipToken } = draft;
+    const request = { ownerKey, ratchetSecret, friendshipToken };
+    const queueId = await call({ operation: "qs.createQueue", circuit: QUEUE, request, token, requestId }, (reply) =>
+      Buffer.from(reply.queueId),
+    );
+    this.#record = { ...draft, created: 1, queueId, token: Buffer.alloc(TOKEN_LENGTH) };
+    await sections.save(this.entry());
+  }
+
+  /** Fresh sealed handles of this queue, at most 32; each is for one leaf of one group. */
+  async mintHandles(count: number): Promise<Uint8Array[]> {
+    const request = { queueId: this.queueId, count };
+    return this.#session.call(
+      { operation: "qs.mintHandles", circuit: QUEUE, request, signer: this.signRequest },
+      ({ handles }) => {
+        if (handles.length !== count) throw new ClientError("server/answer");
+        return handles.map((handle) => Buffer.from(handle));
+      },
+    );
+  }
+
+  /**
+   * Reads what waits, holding an empty answer back up to `wait` seconds (at most 25), and acknowledges what earlier
+   * reads gave, whose effects are saved by then. `exclusive` runs the handling when nothing else changes the client.
+   * `handle` takes each item in order and must save its effect together with `entry()`, so that an item is gone from
+   * here exactly when its effect is kept; when it throws, the item comes again. Resolves to what is left and lost.
+   */
+  async read(
+    wait: number,
+    exclusive: (work: () => Promise<void>) => Promise<void>,
+    handle: (item: Item) => Promise<void>,
+  ): Promise<{ more: boolean; full: boolean }> {
+    const { call, pool } = this.#session;
+    const request = { queueId: this.queueId, acknowledge: this.#own.acknowledged, wait };
+    const ask = { operation: "qs.read", circuit: QUEUE, request, signer: this.signRequest } as const;
+    return call({ ...ask, timeoutMs: (wait + 60) * 1000 }, async ({ items, more, full }) => {
+      await exclusive(async () => {
+        for (const { sequence, sealed } of items) {
+          // Seen before: another read was faster, or its acknowledgement got lost.
+          if (sequence <= this.#own.acknowledged) continue;
+          const arena = pool.arena();
+          try {
+            await this.#step(arena, sequence, sealed, handle);
+          } finally {
+            arena.close();
+          }
+        }
+      });
+      return { more: more === 1, full: full === 1 };
+    });
+  }
+
+  // The ratchet steps with each item, whether or not it holds something we know.
+  async #step(
+    arena: Arena,
+    sequence: number,
+    sealed: Uint8Array,
+    handle: (item: Item) => Promise<void>,
+  ): Promise<void> {
+    const before = this.#own;
+    if (sequence !== before.acknowledged + 1 || sealed.length < ITEM_OVERHEAD) throw new ClientError("server/answer");
+    const plain = arena.take(sealed.length - ITEM_OVERHEAD);
+    const chain = this.#spare;
+    chain.set(before.chain);
+    openNext(plain, chain, before.queueId, sequence, sealed);
+    this.#record = { ...before, chain, acknowledged: sequence };
+    try {
+      await handle(parseItem(plain));
+    } catch (error) {
+      this.#record = before;
+      throw error;
+    }
+    wipe(before.chain);
+    this.#spare = before.chain;
+  }
+
+  #adopt(value: Record): void {
+    this.#record = value;
+    this.#owner?.destroy();
+    this.#owner = new GuardedKey(SECRET_KEY_LENGTH, (memory) => signKeypair(Buffer.alloc(32), memory, value.ownerSeed));
+  }
+
+  close(): void {
+    this.#owner?.destroy();
+  }
+}
+
+function parseItem(plain: Buffer): Item {
+  try {
+    const { kind, message } = decode(queueItem, plain);
+    return { kind: kindOf(kind), message: Buffer.from(message.buffer, message.byteOffset, message.length) };
+  } catch {
+    return { kind: "unreadable", message: plain };
+  }
+}

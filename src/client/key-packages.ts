@@ -1,0 +1,156 @@
+// The own KeyPackages: made for fresh pseudonyms, published sealed for contacts only; and the claiming of a contact's.
+import { openInto, SEAL_OVERHEAD, sealInto } from "../crypto/aead.ts";
+import { randomBytes } from "../crypto/random.ts";
+import { equal, wipe } from "../memory/locked.ts";
+import { joinFromWelcome, type ClientGroup } from "../mls/client.ts";
+import { inspectKeyPackage, makeKeyPackage, PRIVATE_KEYS_LENGTH } from "../mls/key-package.ts";
+import { readWelcome } from "../mls/messages.ts";
+import { PSEUDONYM_LENGTH } from "../mls/suite.ts";
+import { bytes, decode, encode, fixed, list, struct, u48, u8, type ValueOf } from "../wire/codec.ts";
+import * as documents from "../wire/documents.ts";
+import type { Account } from "./account.ts";
+import { freshCircuit, QUEUE } from "./circuits.ts";
+import { makeIntroduction, verifyIntroduction, type Introduction } from "./credentials.ts";
+import { ClientError } from "./errors.ts";
+import type { Inbox } from "./inbox.ts";
+import { keepLocked } from "./keep.ts";
+import type { Friendship } from "./offers.ts";
+import { entry, type Entry } from "./sections.ts";
+import type { Session } from "./session.ts";
+import type { Tokens } from "./wallet.ts";
+
+const SECTION = "keyPackages";
+/** KeyPackages for one use each, beside the last resort. */
+const PUBLISHED = 8;
+/** Held at most: those of earlier publications may still be claimed by a Welcome under way. */
+const HELD = 64;
+const DAY = 86400;
+const LIFETIME = 60 * DAY;
+const NO_AD = Buffer.alloc(0);
+
+const held = struct({
+  ref: fixed(32),
+  keyPackage: bytes(documents.KEY_PACKAGE_MAX),
+  privateKeys: fixed(PRIVATE_KEYS_LENGTH),
+  notAfter: u48,
+  lastResort: u8,
+});
+const record = struct({ packages: list(held, HELD) });
+type Held = ValueOf<typeof held>;
+
+/** A contact's KeyPackage, its owner verified. */
+export interface Claimed {
+  /** MLSMessage. */
+  readonly keyPackage: Uint8Array;
+  readonly introduction: Introduction;
+}
+
+export class KeyPackages {
+  readonly #session: Session;
+  #held: readonly Held[] = [];
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  async load(): Promise<void> {
+    this.#held = (await this.#session.sections.load(SECTION, record))?.packages ?? [];
+  }
+
+  /** KeyPackages whose private halves are here. */
+  get held(): number {
+    return this.#held.length;
+  }
+
+  entry(): Entry {
+    return entry(SECTION, record, { packages: this.#held });
+  }
+
+  /** What puts back the state of now. */
+  snapshot(): () => void {
+    const before = this.#held;
+    return () => (this.#held = before);
+  }
+
+  /** Makes a fresh set and publishes it in place of the one before; the private halves are saved first. */
+  async publish(account: Account, inbox: Inbox): Promise<void> {
+    const { call, sections, clock } = this.#session;
+    const now = clock();
+    const handles = await inbox.mintHandles(PUBLISHED + 1);
+    const sealed: Buffer[] = [];
+    const fresh: Held[] = [];
+    for (const [i, handle] of handles.entries()) {
+      const pseudonym = randomBytes(PSEUDONYM_LENGTH);
+      const lastResort = i === PUBLISHED;
+      const notAfter = now + LIFETIME;
+      const own = await makeKeyPackage({ pseudonym, handle, notBefore: now - DAY, notAfter, lastResort });
+      const leaf = { pseudonym, leafKey: own.signaturePublicKey };
+      const introduction = makeIntroduction(account.identity, account.sign, leaf);
+      sealed.push(sealBundle({ keyPackage: own.keyPackage, introduction }, inbox.keyPackageKey));
+      const { ref, keyPackage } = own;
+      const privateKeys = keepLocked(own.privateKeys);
+      wipe(own.privateKeys);
+      fresh.push({ ref, keyPackage, privateKeys, notAfter, lastResort: lastResort ? 1 : 0 });
+    }
+    this.#held = [...fresh, ...this.#held.filter((old) => old.notAfter > now)].slice(0, HELD);
+    await sections.save(this.entry());
+    const request = { queueId: inbox.queueId, keyPackages: sealed.slice(0, PUBLISHED), lastResort: sealed[PUBLISHED]! };
+    await call({ operation: "qs.publish", circuit: QUEUE, request, signer: inbox.signRequest }, () => undefined);
+  }
+
+  /** The group that a Welcome for one of our KeyPackages leads to, or undefined. One for one use is used up by it. */
+  async join(welcome: Uint8Array): Promise<ClientGroup | undefined> {
+    const refs = readWelcome(welcome).secrets.map((secret) => secret.newMember);
+    const own = this.#held.find((candidate) => refs.some((ref) => equal(ref, candidate.ref)));
+    if (own === undefined) return undefined;
+    const group = await joinFromWelcome(welcome, own.keyPackage, own.privateKeys, this.#session.clock());
+    if (own.lastResort === 0) this.#held = this.#held.filter((candidate) => candidate !== own);
+    return group;
+  }
+
+  /**
+   * Claims one of a contact's KeyPackages, for a `connect` token on a circuit used for nothing else. ClientError
+   * `contact/unverified` unless its leaf is introduced by the very client whose key is `clientKey`.
+   */
+  async claim(friendship: Friendship, clientKey: Uint8Array, tokens: Tokens): Promise<Claimed> {
+    const { call, directory, transport, clock } = this.#session;
+    const circuit = freshCircuit("claim");
+    const { friendshipToken, keyPackageKey } = friendship;
+    try {
+      const server = await directory.current();
+      return await tokens.spend("connect", (token) =>
+        call({ operation: "qs.claim", circuit, request: { friendshipToken }, token }, ({ keyPackage: sealed }) => {
+          const bundle = openBundle(sealed, keyPackageKey);
+          const introduction = verifyIntroduction(bundle.introduction, server, clock());
+          const owner = inspectKeyPackage(bundle.keyPackage, clock());
+          if (
+            !equal(introduction.identity.clientKey, clientKey) ||
+            !equal(introduction.pseudonym, owner.pseudonym) ||
+            !equal(introduction.leafKey, owner.signaturePublicKey)
+          ) {
+            throw new ClientError("contact/unverified");
+          }
+          return { keyPackage: bundle.keyPackage, introduction };
+        }),
+      );
+    } finally {
+      transport.closeCircuit(circuit);
+    }
+  }
+}
+
+type Bundle = ValueOf<typeof documents.keyPackageBundle>;
+
+function sealBundle(bundle: Bundle, key: Uint8Array): Buffer {
+  const plain = encode(documents.keyPackageBundle, bundle, Buffer.alloc);
+  return sealInto(Buffer.alloc(plain.length + SEAL_OVERHEAD), plain, NO_AD, key);
+}
+
+function openBundle(sealed: Uint8Array, key: Uint8Array): Bundle {
+  const plain = Buffer.alloc(Math.max(0, sealed.length - SEAL_OVERHEAD));
+  try {
+    return decode(documents.keyPackageBundle, openInto(plain, sealed, NO_AD, key));
+  } catch {
+    throw new ClientError("contact/unverified");
+  }
+}

@@ -1,0 +1,39 @@
+// The parts of one client, as those that work across them are given them.
+import type { Account } from "./account.ts";
+import type { Contacts } from "./contacts.ts";
+import type { EventLog } from "./events.ts";
+import type { Groups } from "./groups.ts";
+import type { Inbox } from "./inbox.ts";
+import type { KeyPackages } from "./key-packages.ts";
+import type { Entry } from "./sections.ts";
+import type { Session } from "./session.ts";
+import type { Tokens } from "./wallet.ts";
+
+export interface Parts {
+  readonly session: Session;
+  readonly account: Account;
+  readonly tokens: Tokens;
+  readonly inbox: Inbox;
+  readonly keyPackages: KeyPackages;
+  readonly contacts: Contacts;
+  readonly groups: Groups;
+  readonly events: EventLog;
+}
+
+/** Runs `work`, which changes parts in memory and then saves them; when it throws, memory is as before. */
+export async function allOrNothing<T>(parts: Parts, work: () => Promise<T>): Promise<T> {
+  const { account, keyPackages, contacts, events } = parts;
+  const restore = [account, keyPackages, contacts, events].map((part) => part.snapshot());
+  try {
+    return await work();
+  } catch (error) {
+    for (const put of restore) put();
+    throw error;
+  }
+}
+
+/** What an item changes: the entries to save beside the parts' own, and what to do in memory once they are saved. */
+export interface Effect {
+  readonly entries: readonly Entry[];
+  readonly apply: () => void;
+}

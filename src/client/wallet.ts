@@ -1,0 +1,106 @@
+// The client's tokens: drawn in whole batches on a circuit of their own, taken one by one, durable before they are sent.
+import { equal } from "../memory/locked.ts";
+import { tokenChallenge } from "../../tokens/challenge.ts";
+import { tokenClassOf, type TokenClass } from "../../tokens/classes.ts";
+import type { PublicIssuerKey } from "../../tokens/keys.ts";
+import { Wallet } from "../../tokens/wallet.ts";
+import { Fault } from "../fault.ts";
+import { TOKEN_LENGTH } from "../wire/frame.ts";
+import type { Account } from "./account.ts";
+import { ISSUANCE } from "./circuits.ts";
+import type { ServerDirectory } from "./directory.ts";
+import { ClientError } from "./errors.ts";
+import type { Session } from "./session.ts";
+import type { ClientState } from "./state.ts";
+
+const SECTION = "wallet";
+/** What a client spends; `invite` comes from a person, never from the issuer's endpoint. */
+const DRAWN: readonly TokenClass[] = ["create", "discover", "connect", "deliver"];
+
+export class Tokens {
+  readonly #session: Session;
+  readonly #wallet: Wallet;
+  readonly #issuers: { keys: readonly PublicIssuerKey[] };
+
+  private constructor(session: Session, wallet: Wallet, issuers: { keys: readonly PublicIssuerKey[] }) {
+    this.#session = session;
+    this.#wallet = wallet;
+    this.#issuers = issuers;
+  }
+
+  static async open(session: Session, state: ClientState): Promise<Tokens> {
+    const issuers: { keys: readonly PublicIssuerKey[] } = { keys: [] };
+    const storage = {
+      load: () => state.load(SECTION),
+      save: (bytes: Uint8Array) => state.save({ [SECTION]: bytes }),
+    };
+    const wallet = await Wallet.open({ storage, directory: () => issuers.keys, now: session.clock });
+    return new Tokens(session, wallet, issuers);
+  }
+
+  /** Tokens of a class that can be spent now. */
+  count(tokenClass: TokenClass): number {
+    return this.#wallet.count(tokenClass);
+  }
+
+  /**
+   * Runs `use` with one token (162 locked bytes), which is gone from the saved wallet by then and wiped after. Never
+   * put back: a token that may have been sent is not sent again but by the very same request. ClientError
+   * `client/no-tokens`.
+   */
+  async spend<T>(tokenClass: TokenClass, use: (token: Buffer) => Promise<T>): Promise<T> {
+    const arena = this.#session.pool.arena();
+    try {
+      return await use(await this.#wallet.take(tokenClass, arena.take(TOKEN_LENGTH)).catch(outOfTokens));
+    } finally {
+      arena.close();
+    }
+  }
+
+  /**
+   * Draws the batches of this epoch that were not drawn yet: everybody draws whole batches of every class, so that what
+   * one draws says nothing of what one does. An interrupted draw goes on with the same request.
+   */
+  async draw(account: Account): Promise<void> {
+    const { call, directory, onion, clock } = this.#session;
+    const { ids } = account;
+    this.#issuers.keys = issuerKeys(await directory.refresh());
+    const today = Math.floor(clock() / 86400);
+    const challenge = tokenChallenge(onion);
+    for (const tokenClass of DRAWN) {
+      const live = this.#issuers.keys.filter((k) => k.class === tokenClass && k.notBefore <= today);
+      const current = live.toSorted((a, b) => b.epoch - a.epoch)[0];
+      if (current === undefined || this.#wallet.drawn(current.publicKey)) continue;
+      const pending = await this.#wallet.requestBatch(current.publicKey, challenge);
+      const request = { ...ids, tokenRequest: pending.request };
+      await call(
+        { operation: "as.issueTokens", circuit: ISSUANCE, request, signer: account.signRequest },
+        ({ tokenResponse }) => this.#wallet.finalize(pending, tokenResponse),
+      );
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#wallet.close();
+  }
+}
+
+// At most two live keys a class and none twice: more would let a server mark a user by the key it hands out.
+function issuerKeys(directory: ServerDirectory): PublicIssuerKey[] {
+  const keys = directory.issuers.flatMap(({ class: number, ...key }) => {
+    const tokenClass = tokenClassOf(number);
+    return tokenClass === undefined ? [] : [{ ...key, class: tokenClass }];
+  });
+  for (const key of keys) {
+    const same = keys.filter((k) => k.class === key.class);
+    const twice = keys.filter(
+      (k) => equal(k.publicKey, key.publicKey) || (k.class === key.class && k.epoch === key.epoch),
+    );
+    if (same.length > 2 || twice.length > 1) throw new ClientError("server/identity");
+  }
+  return keys;
+}
+
+function outOfTokens(error: unknown): never {
+  throw error instanceof Fault && error.code === "token/required" ? new ClientError("client/no-tokens") : error;
+}

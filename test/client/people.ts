@@ -1,0 +1,81 @@
+// People for tests: clients on state directories of their own that can be stopped and opened again from disk.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openClient, type ClientEvent, type Group, type TacetClient, type Transport } from "../../src/client/index.ts";
+import { randomBytes } from "../../src/crypto/random.ts";
+import type { TestHouse } from "../house.ts";
+
+export interface Person {
+  readonly statePath: string;
+  readonly client: TacetClient;
+  readonly transport: Transport;
+  /** The group this person is in; fails unless it is exactly one. */
+  readonly group: Group;
+  /** Closes the client and opens it again from its files. */
+  restart(): Promise<void>;
+  /** All events until nothing more comes. */
+  sync(): Promise<ClientEvent[]>;
+  stop(): Promise<void>;
+}
+
+/** `wrap` may put something between the client and the house. */
+export async function person(house: TestHouse, wrap = (transport: Transport): Transport => transport): Promise<Person> {
+  const statePath = await mkdtemp(join(tmpdir(), "tacet-client-"));
+  const deviceKey = randomBytes(32);
+  const transport = wrap(house.transport());
+  const open = (): Promise<TacetClient> =>
+    openClient({ transport, onion: house.onion, statePath, deviceKey, clock: house.now });
+  let client = await open();
+  return {
+    statePath,
+    transport,
+    get client() {
+      return client;
+    },
+    get group() {
+      const [group, ...others] = client.groups();
+      if (group === undefined || others.length > 0) throw new Error("not in exactly one group");
+      return group;
+    },
+    async restart() {
+      await client.close();
+      client = await open();
+    },
+    async sync() {
+      const events: ClientEvent[] = [];
+      for (;;) {
+        const more = await client.sync();
+        if (more.length === 0) return events;
+        events.push(...more);
+      }
+    },
+    async stop() {
+      await client.close();
+      await transport.close();
+      await rm(statePath, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A person with a user name, tokens and an inbox. */
+export async function settled(house: TestHouse, name: string): Promise<Person> {
+  const someone = await person(house);
+  const [invitation] = house.invite();
+  await someone.client.register(invitation!, name);
+  await someone.client.drawTokens();
+  await someone.client.createInbox();
+  return someone;
+}
+
+/** Makes `a` and `b` contacts, and a group of the two. */
+export async function befriend(a: Person, b: Person): Promise<void> {
+  await a.client.requestContact(b.client.name!);
+  await b.sync();
+  await b.client.accept(b.client.contactRequests()[0]!);
+  await a.sync();
+}
+
+/** `from: text` of each message among the events. */
+export const texts = (events: readonly ClientEvent[]): string[] =>
+  events.flatMap((event) => (event.kind === "message" ? [`${event.from ?? "?"}: ${event.text}`] : []));
