@@ -296,6 +296,14 @@ describe("services/delivery", () => {
       await refused("group/invalid", ask(Buffer.alloc(0)));
       const good = await alice.sending("good");
       await refused("group/invalid", ask(Buffer.concat([good.message, Buffer.alloc(1)])));
+      // RFC 9420 section 6.3: version 2, wire format 2, group id 1 + 16, epoch 8, content type 1, authenticated data.
+      const [contentType, data] = [29, 30];
+      assert.deepEqual([...good.message.subarray(contentType, data + 1)], [1, 0]);
+      const handshake = Buffer.from(good.message);
+      handshake[contentType] = 3;
+      await refused("group/invalid", ask(handshake));
+      const [head, tail] = [good.message.subarray(0, data), good.message.subarray(data + 1)];
+      await refused("group/invalid", ask(Buffer.concat([head, Buffer.from([1, 7]), tail])));
       await ask(good.message); // control
       await bob.listen();
       assert.deepEqual(bob.heard, ["good"]);
