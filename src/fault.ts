@@ -77,6 +77,9 @@ export const faults = {
   "tor/reply-size": { number: 239, status: 200 },
   "tor/closed": { number: 240, status: 200 },
   "tor/path": { number: 241, status: 200 },
+  // http: where the house listens
+  "http/socket-path": { number: 250, status: 200 },
+  "http/socket-in-use": { number: 251, status: 200 },
 } as const satisfies Record<string, { number: number; status: number }>;
 
 export type FaultCode = keyof typeof faults;

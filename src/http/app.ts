@@ -1,0 +1,67 @@
+// The koa application: three paths, one set of headers, no word of an error.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import Koa from "koa";
+import { Fault } from "../fault.ts";
+import { wipe } from "../memory/locked.ts";
+import { API_PATH, DIRECTORY_PATH, requestLength } from "../wire/frame.ts";
+import { UploadEnded, type Upload } from "./body.ts";
+import { exchange, type ExchangeDeps } from "./exchange.ts";
+import type { Documents } from "./types.ts";
+
+/** Every body carries this type, whatever it is; only the issuer directory has one of its own (RFC 9578 section 4). */
+const OCTETS = "application/octet-stream";
+const ISSUERS_TYPE = "application/private-token-issuer-directory";
+export const ISSUERS_PATH = "/.well-known/private-token-issuer-directory";
+/** Bytes of an upload nobody wants that are read and wiped before the answer; what is longer loses its connection. */
+export const DRAIN_LIMIT = requestLength("large");
+
+interface Page {
+  readonly status: number;
+  readonly body: Buffer;
+  readonly type?: string;
+  readonly challenge?: string;
+}
+const nothing: Page = { status: 404, body: Buffer.alloc(0) };
+const page = (document: Uint8Array, type = OCTETS): Page => ({ status: 200, body: Buffer.from(document), type });
+
+function publicPage(method: string | undefined, url: string | undefined, documents: Documents): Page {
+  if (method !== "GET") return nothing;
+  if (url === DIRECTORY_PATH) return page(documents.directory());
+  if (url === ISSUERS_PATH && documents.issuers !== undefined) return page(documents.issuers(), ISSUERS_TYPE);
+  return nothing;
+}
+
+/** `uploadOf` gives the reader that was put on a request before koa saw it. */
+export function makeApp(
+  deps: ExchangeDeps & { readonly documents: Documents },
+  uploadOf: (request: IncomingMessage) => Upload | undefined,
+): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
+  const app = new Koa();
+  app.silent = true;
+  app.on("error", () => undefined);
+  app.use(async (context) => {
+    const { req, res } = context;
+    try {
+      const upload = uploadOf(req);
+      if (upload === undefined) throw new Fault("server/error");
+      const { status, body, type, challenge }: Page =
+        req.method === "POST" && req.url === API_PATH
+          ? await exchange(upload, req.headers.authorization, deps)
+          : publicPage(req.method, req.url, deps.documents);
+      // A client that writes before it reads must not find a closed connection: its upload is heard to the end.
+      const whole = await upload.drain(DRAIN_LIMIT);
+      context.status = status;
+      context.body = body;
+      context.type = type ?? OCTETS;
+      if (challenge !== undefined) context.set("WWW-Authenticate", challenge);
+      if (!whole) context.set("Connection", "close");
+      if (res.closed) wipe(body);
+      else res.once("close", () => wipe(body));
+    } catch (error) {
+      if (!(error instanceof UploadEnded)) deps.observe.event("request-crashed");
+      context.respond = false;
+      req.socket.destroy();
+    }
+  });
+  return app.callback();
+}

@@ -1,0 +1,51 @@
+// What the transport asks of the rest of the house, by shape: who redeems a token, who answers a request.
+import type { Arena } from "../memory/arena.ts";
+import type { OperationName, TokenClass } from "../wire/operations.ts";
+
+/** A token that is held for one request. */
+export interface Reservation {
+  readonly class: TokenClass;
+  readonly epoch: number;
+  readonly name: Uint8Array;
+  readonly binding: Uint8Array;
+  /** `replay`: it was spent before, by a request with the same id. */
+  readonly state: "fresh" | "replay";
+  /** Gives the token back unless it has been spent durably. */
+  release(): void;
+}
+
+/** Checks and holds a token (162 bytes). Rejects with a Fault `token/*`, or `server/*` when it cannot tell. */
+export type Redeem = (tokenClass: TokenClass, token: Uint8Array, requestId: Uint8Array) => Promise<Reservation>;
+
+/** The value of WWW-Authenticate that asks for a token of this class (RFC 9577 section 2.1). */
+export type Challenge = (tokenClass: TokenClass) => string;
+
+/** An opened, authenticated-by-nobody-yet request. All bytes are views of the arena. */
+export interface OpenedRequest {
+  readonly operation: OperationName;
+  /** 192 plaintext bytes. */
+  readonly header: Buffer;
+  readonly payload: Buffer;
+  /** Whoever is handed the request owns it: `release` is then theirs to call. */
+  readonly reservation: Reservation | undefined;
+  readonly arena: Arena;
+  /** Unix seconds. */
+  readonly now: number;
+}
+
+/** Code 0 is success, anything else a Fault's number. `payload` may lie in the arena. */
+export interface Reply {
+  readonly code: number;
+  readonly payload: Uint8Array;
+}
+
+/** Never rejects: a refusal is a code. */
+export type Dispatch = (request: OpenedRequest) => Promise<Reply>;
+
+/** Public documents, served as they are. */
+export interface Documents {
+  /** The signed directory (PROTOCOL.md section 2). */
+  directory(): Uint8Array;
+  /** The token issuer directory (RFC 9578 section 4), JSON. Without it the path is not there. */
+  issuers?(): Uint8Array;
+}
