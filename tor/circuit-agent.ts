@@ -2,13 +2,25 @@
 import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import { SocksProxyAgent } from "socks-proxy-agent";
-import { Fault } from "../src/fault.ts";
-import { socksConnect } from "./socks5.ts";
+import { Fault, type FaultCode } from "../src/fault.ts";
+import { abandoned } from "./http-exchange.ts";
+import { socksConnect, type SocksDestination } from "./socks5.ts";
 
 /** Where tor's SOCKS listener is: a unix socket, or a TCP port. */
 export type SocksTarget = { readonly socksPath: string } | { readonly socksHost: string; readonly socksPort: number };
 
 type Connect = SocksProxyAgent["connect"];
+
+/**
+ * Tor reports the first trouble a stream met, even when a second directory, introduction or rendezvous point then
+ * served it (connection_ap_handshake_socks_reply in tor's connection_edge.c). Only a second refusal is believed; tor
+ * remembers what it has asked, so that one is quick, and no byte of the request was sent.
+ */
+const unsure: ReadonlySet<FaultCode> = new Set([
+  "tor/onion-not-found",
+  "tor/onion-introduction",
+  "tor/onion-rendezvous",
+]);
 
 /** A stream without a request is closed after this many milliseconds. */
 export const idleClose = 60_000;
@@ -42,21 +54,32 @@ export class CircuitAgent extends SocksProxyAgent {
 
   override async connect(request: Parameters<Connect>[0], options: Parameters<Connect>[1]): Promise<Socket> {
     const { userId: user = "", password = "" } = this.proxy;
+    const to = { user, password, host: options.host ?? "", port: Number(options.port) };
+    try {
+      return await this.#stream(request, to);
+    } catch (error) {
+      const again = error instanceof Fault && unsure.has(error.code) && !request.destroyed;
+      if (!again) throw error;
+      return await this.#stream(request, to);
+    }
+  }
+
+  async #stream(request: Parameters<Connect>[0], to: SocksDestination): Promise<Socket> {
     const socket = open(this.#target);
     const abandon = (): void => void socket.destroy();
     socket.on("error", abandon);
-    request.once("close", abandon);
+    request.once(abandoned, abandon);
     this.#opening.add(socket);
     try {
       await connected(socket);
       socket.setNoDelay(true);
-      await socksConnect(socket, { user, password, host: options.host ?? "", port: Number(options.port) });
+      await socksConnect(socket, to);
       return socket;
     } catch (error) {
       socket.destroy();
       throw error;
     } finally {
-      request.off("close", abandon);
+      request.off(abandoned, abandon);
       this.#opening.delete(socket);
     }
   }

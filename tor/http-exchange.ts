@@ -7,6 +7,9 @@ import type { TransportReply } from "./transport-interface.ts";
 export const maxReplyBody = 4 * 1024 * 1024;
 const maxReplyHead = 8 * 1024;
 
+/** The event by which a request tells its agent that no connection is wanted any more: node has none for that. */
+export const abandoned = "abandoned";
+
 export interface Exchange {
   readonly agent: Agent;
   readonly host: string;
@@ -55,6 +58,7 @@ export const exchange = async ({ agent, host, path, body, timeoutMs }: Exchange)
   let late = false;
   const timer = setTimeout(() => {
     late = true;
+    message.emit(abandoned);
     message.destroy();
   }, timeoutMs);
   try {

@@ -1,5 +1,6 @@
 // Publishes an onion service through a tor's control connection and withdraws it.
 import { isAbsolute } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Fault } from "../src/fault.ts";
 import type { ControlClient } from "./control.ts";
 import { parseOnionAddress } from "./onion-address.ts";
@@ -52,35 +53,45 @@ const addOnion = ({ seed, targetSocket, powDefenses, maxStreams = 64 }: PublishO
   return line;
 };
 
-/** The uploads of all onions of this tor, from now on; `first` resolves at the first of one service. */
+/** Tor ends uploads that get no answer after a minute or two; those are not waited for once others succeeded. */
+const stragglers = 5_000;
+
+/** Counts what becomes of the descriptors that this tor uploads from now on. */
 const watchUploads = async (control: ControlClient) => {
-  const seen = new Set<string>();
-  let wake = (): void => undefined;
+  const counts = new Map<string, { begun: number; done: number; held: number }>();
+  const of = (service: string) => {
+    const count = counts.get(service) ?? { begun: 0, done: 0, held: 0 };
+    counts.set(service, count);
+    return count;
+  };
   const stop = await control.subscribe("HS_DESC", ([line]) => {
     const [, action, service] = line?.text.split(" ") ?? [];
-    if (action !== "UPLOADED" || service === undefined) return;
-    seen.add(service);
-    wake();
+    if (service === undefined) return;
+    const count = of(service);
+    if (action === "UPLOAD") count.begun++;
+    if (action === "UPLOADED" || action === "FAILED") count.done++;
+    if (action === "UPLOADED") count.held++;
   });
-  const first = (service: string, timeoutMs: number): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Fault("tor/timeout")), timeoutMs);
-      wake = () => {
-        if (!seen.has(service)) return;
-        clearTimeout(timer);
-        resolve();
-      };
-      void control.closed.then(() => {
-        clearTimeout(timer);
-        reject(new Fault("tor/control-lost"));
-      });
-      wake();
-    });
-  return { first, stop };
+  const held = async (service: string, timeoutMs: number): Promise<void> => {
+    let lost = false;
+    void control.closed.then(() => (lost = true));
+    const count = of(service);
+    const deadline = performance.now() + timeoutMs;
+    let patience = Infinity;
+    for (; count.held === 0 || count.done < count.begun; await sleep(20)) {
+      const now = performance.now();
+      if (count.held > 0) patience = Math.min(patience, now + stragglers);
+      if (now > patience) return;
+      if (lost) throw new Fault("tor/control-lost");
+      if (now > deadline) throw new Fault("tor/timeout");
+    }
+  };
+  return { held, stop };
 };
 
 /**
- * Publishes the onion of `seed` and resolves when one directory holds its descriptor: from then on it can be reached.
+ * Publishes the onion of `seed` and resolves when directories hold its descriptor: from then on it can be reached.
+ * Every upload begun is waited for, because a client asks some of the directories and believes them when they say no.
  * Faults: those of control.ts, tor/path, tor/timeout (the onion is withdrawn again).
  */
 export const publishOnion = async (options: PublishOptions): Promise<PublishedOnion> => {
@@ -95,7 +106,7 @@ export const publishOnion = async (options: PublishOptions): Promise<PublishedOn
       await control.command(`DEL_ONION ${service}`);
     };
     try {
-      await uploads.first(service, timeoutMs);
+      await uploads.held(service, timeoutMs);
     } catch (error) {
       await remove().catch(() => undefined);
       throw error;

@@ -10,14 +10,18 @@ export interface StandInSocks {
   readonly credentials: string[];
   /** "host:port" of each stream asked for. */
   readonly destinations: string[];
+  /** Streams open now. */
+  readonly open: () => number;
   readonly close: () => Promise<void>;
 }
 
 export interface StandInSocksOptions {
   /** The unix socket that granted streams lead to. */
   readonly target?: string;
-  /** The reply code; 0 grants. */
-  readonly code?: number;
+  /** The reply code; 0 grants. Of several, each stream takes the next, and the last one stays. */
+  readonly code?: number | readonly number[];
+  /** Never answers the request for a stream, as tor does while it looks for an onion service. */
+  readonly silent?: boolean;
   /** The authentication method it picks; 2 is user and password. */
   readonly method?: number;
   /** The bound address of a granted reply, with its type and port. */
@@ -48,9 +52,10 @@ const reader = (socket: Socket) => {
 };
 
 export const standInSocks = async (options: StandInSocksOptions): Promise<StandInSocks> => {
-  const { target, code = 0, method = 2, bound = Buffer.from([1, 0, 0, 0, 0, 0, 0]) } = options;
+  const { target, silent = false, code: codes = 0, method = 2, bound = Buffer.from([1, 0, 0, 0, 0, 0, 0]) } = options;
   const dir = await mkdtemp(join(tmpdir(), "tacet-socks-"));
   const path = join(dir, "socks.sock");
+  const left = [codes].flat();
   const [credentials, destinations]: [string[], string[]] = [[], []];
   const sockets = new Set<Socket>();
 
@@ -64,6 +69,8 @@ export const standInSocks = async (options: StandInSocksOptions): Promise<StandI
     socket.write(Buffer.of(1, 0));
     await read(4);
     destinations.push(`${await counted()}:${(await read(2)).readUInt16BE()}`);
+    if (silent) return;
+    const code = (left.length > 1 ? left.shift() : left[0]) ?? 0;
     const reply = Buffer.concat([Buffer.of(5, code, 0), bound]);
     if (code !== 0 || target === undefined) {
       socket.end(reply);
@@ -85,6 +92,7 @@ export const standInSocks = async (options: StandInSocksOptions): Promise<StandI
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on("error", () => undefined);
+    socket.on("close", () => sockets.delete(socket));
     serve(socket).catch(() => socket.destroy());
   });
   await new Promise<void>((resolve) => server.listen(path, resolve));
@@ -93,5 +101,5 @@ export const standInSocks = async (options: StandInSocksOptions): Promise<StandI
     await new Promise((resolve) => server.close(resolve));
     await rm(dir, { recursive: true });
   };
-  return { path, credentials, destinations, close };
+  return { path, credentials, destinations, open: () => sockets.size, close };
 };

@@ -1,7 +1,8 @@
 // The transports: what goes over the wire, what is bounded, what is tried again, and which circuit takes what.
 import assert from "node:assert/strict";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { Fault } from "../../src/fault.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Fault, type FaultCode } from "../../src/fault.ts";
 import { maxReplyBody } from "../../tor/http-exchange.ts";
 import { onionAddress } from "../../tor/onion-address.ts";
 import { socketTransport } from "../../tor/socket-transport.ts";
@@ -143,12 +144,53 @@ describe("transport (stand-in server)", () => {
     }
   });
 
-  it("passes on why tor made no stream", async () => {
-    const refusing = await standInSocks({ code: 0xf0 });
-    const transport = torTransport({ socksPath: refusing.path, onion });
+  it("believes a refusal that tor may not have meant only the second time", async () => {
+    const cases: [codes: number[], fault: FaultCode | undefined, asked: number][] = [
+      [[0xf0, 0], undefined, 2],
+      [[0xf3, 0], undefined, 2],
+      [[0xf0], "tor/onion-not-found", 2],
+      [[0xf2, 0xf0, 0], "tor/onion-not-found", 2],
+      [[0xf4, 0], "tor/onion-authorization", 1],
+      [[0xf6, 0], "tor/onion-address", 1],
+      [[0x01, 0], "tor/connect", 1],
+    ];
+    for (const [code, fault, asked] of cases) {
+      const proxy = await standInSocks({ code, target: server.path });
+      const transport = torTransport({ socksPath: proxy.path, onion });
+      open.push(transport);
+      const asking = transport.post("a", "/", body);
+      if (fault) await assert.rejects(asking, new Fault(fault));
+      else assert.equal((await asking).status, 200);
+      assert.equal(proxy.credentials.length, asked);
+      assert.equal(new Set(proxy.credentials).size, 1);
+      await proxy.close();
+    }
+  });
+
+  it("ends a search for the onion at the deadline, at closeCircuit and at close, and leaves no stream behind", async () => {
+    const proxy = await standInSocks({ silent: true });
+    const transport = torTransport({ socksPath: proxy.path, onion });
     open.push(transport);
-    await assert.rejects(transport.get("a", "/"), new Fault("tor/onion-not-found"));
-    await refusing.close();
+    const asked = async (streams: number): Promise<void> => {
+      while (proxy.destinations.length < streams) await sleep(5);
+    };
+    const gone = async (): Promise<void> => {
+      for (let i = 0; i < 200 && proxy.open() > 0; i++) await sleep(5);
+      assert.equal(proxy.open(), 0);
+    };
+    await assert.rejects(transport.get("a", "/", { timeoutMs: 60 }), new Fault("tor/timeout"));
+    await gone();
+    const dropped = assert.rejects(transport.get("a", "/"), new Fault("tor/proxy"));
+    await asked(2);
+    transport.closeCircuit("a");
+    await dropped;
+    await gone();
+    const closed = assert.rejects(transport.get("a", "/"), new Fault("tor/closed"));
+    await asked(3);
+    transport.close();
+    await closed;
+    await gone();
+    await proxy.close();
   });
 
   it("takes no host that is not a v3 onion address", () => {
