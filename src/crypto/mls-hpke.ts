@@ -15,7 +15,7 @@ export interface Aead {
 }
 
 /** A raw X25519 key (32 bytes) under the type the MLS library passes through without looking inside. */
-export interface RawKey {
+interface RawKey {
   readonly type: "public" | "private";
   readonly raw: Uint8Array;
 }

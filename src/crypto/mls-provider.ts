@@ -9,7 +9,7 @@ import { hkdfExpand, hkdfExtract, makeHpke, type Aead, type MlsHpke } from "./ml
 import { randomBytes } from "./random.ts";
 
 /** What one cipher suite must do. Structurally the MLS library's `CiphersuiteImpl`; bytes in, bytes out. */
-export interface MlsSuite<Name extends string = string> {
+interface MlsSuite<Name extends string = string> {
   name: Name;
   hash: {
     digest(data: Uint8Array): Promise<Uint8Array>;

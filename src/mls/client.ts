@@ -22,6 +22,7 @@ import { Fault } from "../fault.ts";
 import { mlsGroupKey, type SignaturePurpose } from "../crypto/labels.ts";
 import { sign, SIGNATURE_LENGTH } from "../crypto/sign.ts";
 import { allowed, guarded, sameBytes, strictDecode, valid } from "./codec.ts";
+import type { Member, PendingCommit, Received, Sent } from "./client-results.ts";
 import { clientConfig, paddedTo } from "./config.ts";
 import { leafExtensions, makeKeyPackage, readPrivateKeys } from "./key-package.ts";
 import { readHandshakeOrPrivate, readKeyPackage, readWelcome, writeMessage } from "./messages.ts";
@@ -33,13 +34,6 @@ import { checkContext, checkMembers } from "./validation-group.ts";
 import { checkKeyPackage, handleOf, pseudonymOf } from "./validation-leaf.ts";
 import { varLenDataEncoder } from "ts-mls/codec/variableLength.js";
 
-export interface Member {
-  readonly leafIndex: number;
-  readonly pseudonym: Uint8Array;
-  readonly signaturePublicKey: Uint8Array;
-  readonly handle: Uint8Array;
-}
-
 export interface CommitRequest {
   /** KeyPackage messages. */
   readonly add?: readonly Uint8Array[];
@@ -50,50 +44,6 @@ export interface CommitRequest {
   /** Unix seconds: the lifetimes of those added are checked against it. */
   readonly now: number;
 }
-
-/** Everything the delivery service needs, and what to become when it accepts. Drop it when it refuses. */
-export interface PendingCommit {
-  /** MLSMessage with a PublicMessage. */
-  readonly commit: Uint8Array;
-  /** MLSMessage with the Welcome for all who are added, the ratchet tree inside. */
-  readonly welcome: Uint8Array | undefined;
-  /** MLSMessage with the next epoch's GroupInfo and external_pub, without the tree. */
-  readonly groupInfo: Uint8Array;
-  /** The next epoch's group key, 32 bytes. */
-  readonly nextGroupKey: Uint8Array;
-  readonly next: ClientGroup;
-  /** Wipes the old epoch's secrets; once `next` is stored. The old group is of no use after it. */
-  settle(): void;
-}
-
-export interface Sent {
-  /** MLSMessage with a PrivateMessage, its content padded to 256-byte steps. */
-  readonly privateMessage: Uint8Array;
-  readonly next: ClientGroup;
-  settle(): void;
-}
-
-export type Received =
-  | {
-      readonly kind: "application";
-      readonly plaintext: Uint8Array;
-      /** Leaf index in the epoch of the message, which may be the one before this group's. */
-      readonly sender: number;
-      readonly next: ClientGroup;
-      settle(): void;
-    }
-  | {
-      readonly kind: "commit";
-      readonly committer: number;
-      /** Leaf indices after the commit. */
-      readonly added: readonly number[];
-      /** Leaf indices before the commit. */
-      readonly removed: readonly number[];
-      /** True when the commit removed this client: `next` can then do nothing more. */
-      readonly removedSelf: boolean;
-      readonly next: ClientGroup;
-      settle(): void;
-    };
 
 const settler =
   (consumed: Uint8Array[]): (() => void) =>

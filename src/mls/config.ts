@@ -24,7 +24,7 @@ const sameClient = (a: LeafNode, b: LeafNode): boolean =>
   sameBytes(a.signaturePublicKey, b.signaturePublicKey) || sameBytes(identityOf(a), identityOf(b));
 
 /** Every PrivateMessage's content is padded to a multiple of this many bytes. */
-export const PADDING_STEP = 256;
+const PADDING_STEP = 256;
 
 export const clientConfig: ClientConfig = {
   authService,

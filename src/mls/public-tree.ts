@@ -14,7 +14,7 @@ const HASH = 32;
 const offHeap = (size: number): Buffer => Buffer.allocUnsafeSlow(Math.max(size, 65));
 
 /** A node of a leaf's filtered direct path (section 4.1.2) and its child on the copath. */
-export interface PathStep {
+interface PathStep {
   readonly node: number;
   readonly copath: number;
 }

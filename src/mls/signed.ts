@@ -11,7 +11,7 @@ const ascii = (text: string): Buffer => Buffer.from(text, "latin1");
 const withLength = (label: string): Buffer => Buffer.concat([Buffer.from([label.length]), ascii(label)]);
 
 /** The labels of the signatures a server sees. */
-export type SignedStruct = "FramedContentTBS" | "LeafNodeTBS" | "KeyPackageTBS" | "GroupInfoTBS";
+type SignedStruct = "FramedContentTBS" | "LeafNodeTBS" | "KeyPackageTBS" | "GroupInfoTBS";
 const prefixes: Record<SignedStruct, Buffer> = {
   FramedContentTBS: withLength("MLS 1.0 FramedContentTBS"),
   LeafNodeTBS: withLength("MLS 1.0 LeafNodeTBS"),

@@ -69,7 +69,7 @@ function checkSupports(can: Capabilities, groupExtensions: readonly Extension[])
 export function checkLifetime(leaf: LeafNode, now: number): void {
   if (leaf.leafNodeSource !== "key_package") return;
   const { notBefore, notAfter } = leaf.lifetime;
-  const time = BigInt(now);
+  const time = BigInt(Math.floor(now));
   valid(notBefore <= time && time <= notAfter);
   valid(notAfter - notBefore <= BigInt(MAX_LIFETIME));
 }

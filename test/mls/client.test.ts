@@ -6,7 +6,6 @@ import { randomBytes } from "../../src/crypto/random.ts";
 import { verify } from "../../src/crypto/sign.ts";
 import { Fault } from "../../src/fault.ts";
 import { ClientGroup, joinFromWelcome } from "../../src/mls/client.ts";
-import { readHeader } from "../../src/mls/header.ts";
 import { inspectKeyPackage, makeKeyPackage } from "../../src/mls/key-package.ts";
 import { writeMessage } from "../../src/mls/messages.ts";
 import { cipherSuite, MAX_LIFETIME } from "../../src/mls/suite.ts";
@@ -133,18 +132,6 @@ describe("client groups", function () {
     assert.equal(verify(signature, "request", signaturePublicKey, body), true);
     assert.equal(verify(signature, "leafLink", signaturePublicKey, body), false);
     assert.equal(verify(signature, "request", world.server.leaf(0)!.signaturePublicKey, body), false);
-  });
-
-  it("tell kind, group and epoch from the message alone", async () => {
-    const world = await worldOf(2);
-    const pending = await world.clients[0]!.commit({ now });
-    const header = readHeader(pending.commit);
-    assert.deepEqual(buffer(header.groupId), buffer(world.server.groupId));
-    assert.deepEqual({ ...header, groupId: 0 }, { kind: "commit", encrypted: false, groupId: 0, epoch: 3 });
-    const sent = await world.clients[0]!.send(Buffer.from("x"));
-    const { kind, encrypted, epoch } = readHeader(sent.privateMessage);
-    assert.deepEqual({ kind, encrypted, epoch }, { kind: "application", encrypted: true, epoch: 3 });
-    assert.throws(() => readHeader(pending.groupInfo), { code: "group/invalid" });
   });
 
   it("refuse their own commit, commits of other epochs, and everything that is changed", async () => {

@@ -1,6 +1,6 @@
 // A handful of real clients and the server's public group, stepped together; every step checks that all agree.
 import assert from "node:assert/strict";
-import { ClientGroup, createGroup, joinFromWelcome } from "../../src/mls/client.ts";
+import { type ClientGroup, createGroup, joinFromWelcome } from "../../src/mls/client.ts";
 import { makeKeyPackage } from "../../src/mls/key-package.ts";
 import { PublicGroup } from "../../src/mls/public-group.ts";
 import { randomBytes } from "../../src/crypto/random.ts";
