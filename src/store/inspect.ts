@@ -35,11 +35,22 @@ const CHUNK_BYTES = 4 << 20;
 /** True when a process that can be seen holds LevelDB's lock. LevelDB itself refuses as well; this spares the work. */
 export function isLocked(database: string): boolean {
   try {
-    const { ino } = statSync(join(database, "LOCK"));
-    return readFileSync("/proc/locks", "latin1").includes(`:${ino} `);
+    const { dev, ino } = statSync(join(database, "LOCK"));
+    const major = (dev >>> 8) & 0xfff;
+    const minor = (dev & 0xff) | ((dev >>> 12) & 0xfff00);
+    const file = [major, minor]
+      .map((part) => part.toString(16).padStart(2, "0"))
+      .concat(String(ino))
+      .join(":");
+    return readFileSync("/proc/locks", "latin1").includes(` ${file} `);
   } catch {
     return false;
   }
+}
+
+/** Removes views that a killed process left behind. Only for the holder of the database's lock. */
+export function removeOldViews(parent: string): void {
+  for (const left of readdirSync(parent)) if (left.startsWith(PREFIX)) rmSync(join(parent, left), { recursive: true });
 }
 
 /**
@@ -49,7 +60,6 @@ export function isLocked(database: string): boolean {
 export async function inspect(parent: string, name: string, journal: Journal, anchor: Anchor): Promise<Head> {
   const database = join(parent, name);
   if (isLocked(database)) throw new Fault("store/locked");
-  for (const left of readdirSync(parent)) if (left.startsWith(PREFIX)) rmSync(join(parent, left), { recursive: true });
   const view = mkdtempSync(join(parent, PREFIX));
   const listing = mkdtempSync(join(parent, PREFIX));
   try {
@@ -78,9 +88,9 @@ export async function inspect(parent: string, name: string, journal: Journal, an
     // What another process writes meanwhile looks like damage.
     if (isLocked(database)) throw new Fault("store/locked");
     if (error instanceof Fault) throw error;
-    throw new Fault("store/corrupt");
+    throw new Fault((error as NodeJS.ErrnoException).code === "ENOSPC" ? "server/full" : "store/corrupt");
   } finally {
-    for (const made of [view, listing]) rmSync(made, { recursive: true });
+    for (const made of [view, listing]) rmSync(made, { recursive: true, force: true });
   }
 }
 

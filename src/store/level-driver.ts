@@ -1,7 +1,7 @@
 // LevelDB as a driver: synced batches, a free-space reserve, close-and-reopen after a failed write, never a repair.
 import { statfsSync } from "node:fs";
 import { Level } from "level";
-import { Fault } from "../fault.ts";
+import { Fault, type FaultCode } from "../fault.ts";
 import type { Entry, Operation, StoreDriver } from "./driver.ts";
 
 /** Free bytes below which nothing is written: LevelDB needs room to compact, and a log torn by a full disk loses records. */
@@ -58,11 +58,13 @@ export class LevelDriver implements StoreDriver {
     this.#database = database;
   }
 
-  #openFault(error: unknown, create: boolean): "store/locked" | "store/exists" | "server/full" | "store/corrupt" {
+  #openFault(error: unknown, create: boolean): FaultCode {
     const cause = (error as { cause?: { code?: string; message?: string } }).cause;
     if (cause?.code === "LEVEL_LOCKED") return "store/locked";
     if (create && cause?.message?.includes("exists") === true) return "store/exists";
-    return this.#free() < Math.max(this.#reserve, 1 << 20) ? "server/full" : "store/corrupt";
+    if (this.#free() < Math.max(this.#reserve, 1 << 20)) return "server/full";
+    // While reopening, a disk that does not obey is no proof of damage: the next commit tries again.
+    return this.#torn && cause?.code !== "LEVEL_CORRUPTION" ? "store/write" : "store/corrupt";
   }
 
   #free(): number {

@@ -6,7 +6,7 @@ import type { Arena } from "../memory/arena.ts";
 import type { GuardedKey } from "../memory/guarded-key.ts";
 import { Anchor } from "./anchor.ts";
 import { newId, readIdentity, writeIdentity } from "./identity.ts";
-import { inspect } from "./inspect.ts";
+import { inspect, removeOldViews } from "./inspect.ts";
 import { Journal, sameHead } from "./journal.ts";
 import { openLevel } from "./level-driver.ts";
 import { Locks } from "./locks.ts";
@@ -17,7 +17,10 @@ import { Writer } from "./writer.ts";
 
 export type { Room } from "./rooms.ts";
 
-/** Reads. Values are plaintext in the caller's arena, valid until it closes. Faults `store/corrupt`, `store/closed`. */
+/**
+ * Reads. Values are plaintext in the caller's arena, valid until it closes. Each read sees the newest state, not one
+ * snapshot: what must hold still is locked. Faults `store/corrupt`, `store/closed`.
+ */
 export interface View {
   /** A point record, or undefined. Expiring rooms need the partition. */
   get(room: Room, name: Uint8Array, options?: { partition?: number }): Promise<Buffer | undefined>;
@@ -105,6 +108,7 @@ export async function openStore(options: {
     try {
       const found = journal.open(await driver.get(journal.key));
       if (!sameHead(found, head)) throw new Fault("store/locked"); // somebody else wrote in between
+      removeOldViews(dir);
       const machinery = {
         driver,
         sealing: new Sealing(masterKey, id),

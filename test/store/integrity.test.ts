@@ -1,6 +1,16 @@
 // Damage of every kind to the files, with LevelDB alone as the control: what it loses in silence, the store must see.
 import assert from "node:assert/strict";
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { Entry } from "../../src/store/driver.ts";
 import { readIdentity } from "../../src/store/identity.ts";
@@ -94,7 +104,12 @@ describe("store/inspect", () => {
 
   it("opens what is whole, and keeps it so", async () => {
     assert.ok(statSync(file(dir, /\.log$/)).size > 50_000 && existsSync(file(dir, /\.ldb$/)));
-    for (let i = 0; i < 2; i++) await (await open(dir)).close();
+    mkdirSync(join(dir, "inspect-left"));
+    for (let i = 0; i < 6; i++) {
+      const store = await open(dir);
+      await write(store, 0, 1, "again");
+      await store.close();
+    }
     assert.equal((await raw(dir)).length, RECORDS + 1);
     assert.deepEqual(readdirSync(dir).toSorted(), ["anchor", "db", "identity"]);
   });
