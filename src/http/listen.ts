@@ -90,7 +90,11 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const scrubber = startScrubber({
     socketPath,
     path: scrubPath,
-    collect: options.collect ?? globalThis.gc,
+    collect:
+      options.collect ??
+      (() => {
+        globalThis.gc?.();
+      }),
     failed: () => observe.event("scrub-failed"),
   });
   try {

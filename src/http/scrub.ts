@@ -12,8 +12,8 @@ export interface ScrubOptions {
   readonly socketPath: string;
   /** A path nobody else knows; the server answers it like any unknown path, but does not call `touch` for it. */
   readonly path: string;
-  /** A forced collection, when the process was started with one. */
-  readonly collect: (() => void) | undefined;
+  /** Forces a collection where the process can. */
+  readonly collect: () => void;
   readonly failed: () => void;
   readonly intervalMs?: number;
 }
@@ -50,7 +50,7 @@ export function startScrubber(options: ScrubOptions): Scrubber {
       if (!answered) {
         rounds = Math.max(rounds, 1);
         failed();
-      } else if (rounds === 0) collect?.();
+      } else if (rounds === 0) collect();
     });
     socket.write(fill);
   };

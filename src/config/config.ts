@@ -1,0 +1,123 @@
+// Reads and checks a configuration: what it does not know it refuses, and each refusal says what to do next.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse, TomlError } from "smol-toml";
+import * as v from "valibot";
+import { ConfigProblem } from "./problem.ts";
+import { fileSchema, sections } from "./schema.ts";
+
+export interface Config {
+  /** Absolute, like every path here. */
+  readonly dataDir: string;
+  /** Below 108 bytes. */
+  readonly socket: string;
+  readonly key: { readonly source: "file" | "passphrase_file"; readonly path: string };
+  readonly tor:
+    | { readonly mode: "launch"; readonly pow: boolean }
+    | {
+        readonly mode: "control";
+        readonly pow: boolean;
+        readonly controlSocket: string;
+        readonly cookieFile: string | undefined;
+      };
+  readonly limits: {
+    readonly connections: number;
+    readonly headerSeconds: number;
+    readonly requestSeconds: number;
+    readonly replySeconds: number;
+    readonly idleSeconds: number;
+  };
+  readonly tokens: { readonly batch: number };
+  readonly store: { readonly reserveMb: number };
+  readonly envelope: { readonly rotationSeconds: number };
+}
+
+type Issue = v.InferIssue<typeof fileSchema>;
+
+const knownAt = (parents: readonly string[]): string =>
+  Object.keys(parents[0] === undefined ? fileSchema.entries : (sections[parents[0] as keyof typeof sections] ?? {}))
+    .toSorted()
+    .join(", ");
+
+function sentence(issue: Issue): string {
+  const keys = issue.path?.map(({ key }) => String(key)) ?? [];
+  const name = keys.join(".");
+  if (issue.type === "strict_object" && issue.expected === "never") {
+    return `${name}: unknown key, remove it or correct its spelling (known: ${knownAt(keys.slice(0, -1))})`;
+  }
+  if (issue.input === undefined) {
+    return `${name}: missing, add it (\`tacet config example\` shows every key)`;
+  }
+  if (issue.type === "strict_object") return `${name}: must be a table, write [${name}] and its keys below it`;
+  return `${name}: ${issue.message}`;
+}
+
+/** The configuration of a TOML text. Throws ConfigProblem with the first thing that is wrong. */
+export function parseConfig(text: string): Config {
+  let raw: unknown;
+  try {
+    raw = parse(text);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    throw new ConfigProblem(`line ${error.line}, column ${error.column}: not TOML, correct the line`);
+  }
+  const checked = v.safeParse(fileSchema, raw);
+  if (!checked.success) throw new ConfigProblem(sentence(checked.issues[0]));
+  const { data_dir: dataDir, socket = join(dataDir, "http.sock"), key, tor, limits, ...rest } = checked.output;
+  if (Buffer.byteLength(socket) > 107) {
+    throw new ConfigProblem("socket: data_dir/http.sock is longer than 107 bytes, add socket with a shorter path");
+  }
+  return {
+    dataDir,
+    socket,
+    key,
+    tor: torOf(tor),
+    limits: {
+      connections: limits.connections,
+      headerSeconds: limits.header_seconds,
+      requestSeconds: limits.request_seconds,
+      replySeconds: limits.reply_seconds,
+      idleSeconds: limits.idle_seconds,
+    },
+    tokens: { batch: rest.tokens.batch },
+    store: { reserveMb: rest.store.reserve_mb },
+    envelope: { rotationSeconds: rest.envelope.rotation_seconds },
+  };
+}
+
+function torOf(tor: v.InferOutput<typeof fileSchema>["tor"]): Config["tor"] {
+  const { mode, pow, control_socket: controlSocket, cookie_file: cookieFile } = tor;
+  if (mode === "control") {
+    if (controlSocket === undefined) {
+      throw new ConfigProblem('tor.control_socket: missing, add it or set tor.mode = "launch"');
+    }
+    return { mode, pow, controlSocket, cookieFile };
+  }
+  for (const [name, value] of Object.entries({ control_socket: controlSocket, cookie_file: cookieFile })) {
+    if (value !== undefined) {
+      throw new ConfigProblem(`tor.${name}: goes with tor.mode = "control" only, remove it or set that mode`);
+    }
+  }
+  return { mode, pow };
+}
+
+/** The configuration in a file. Throws ConfigProblem, also when the file cannot be read. */
+export function readConfig(path: string): Config {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    throw new ConfigProblem(
+      missing
+        ? `${path} is not there, make a house with \`tacet init\` or name another file with --config`
+        : `${path} cannot be read, check its owner and mode`,
+    );
+  }
+  try {
+    return parseConfig(text);
+  } catch (error) {
+    if (error instanceof ConfigProblem) throw new ConfigProblem(`${path}: ${error.message}`);
+    throw error;
+  }
+}

@@ -1,0 +1,106 @@
+// The one table of the configuration: every key with its check, its default and the sentence that explains it.
+import { isAbsolute } from "node:path";
+import * as v from "valibot";
+
+const path = (what: string) =>
+  v.pipe(
+    v.string(`must be a path in quotes, write ${what}`),
+    v.check((value) => isAbsolute(value) && !value.includes("\0"), `must be an absolute path, begin it with /`),
+  );
+// sun_path of unix(7): 108 bytes with the final zero.
+const socketPath = v.pipe(
+  path("a unix socket's place"),
+  v.check(
+    (value) => Buffer.byteLength(value) < 108 && !value.endsWith("/"),
+    "must be a file's path below 108 bytes, choose a shorter folder",
+  ),
+);
+const whole = (min: number, max: number) => {
+  const hint = `must be a whole number from ${min} to ${max}, change it`;
+  return v.pipe(v.number(hint), v.integer(hint), v.minValue(min, hint), v.maxValue(max, hint));
+};
+const either = <const T extends readonly [string, ...string[]]>(...values: T) =>
+  v.picklist(values, `must be one of ${values.map((value) => `"${value}"`).join(", ")}, choose one`);
+const said = <S extends v.GenericSchema>(schema: S, text: string) => v.pipe(schema, v.description(text));
+
+/** The sections in the order of the file; keys as an operator writes them. */
+export const sections = {
+  "": {
+    data_dir: said(
+      path("the folder of the house's state"),
+      "Where the sealed state lives. Whoever changes files there can stop the house or set it back, not read it.",
+    ),
+    socket: v.optional(
+      said(socketPath, "The unix socket that tor hands connections to; data_dir/http.sock when left out."),
+    ),
+  },
+  key: {
+    source: said(
+      either("file", "passphrase_file"),
+      'What opens the state: "file" holds 32 random bytes, "passphrase_file" a passphrase in one line.',
+    ),
+    path: said(path("the key file's place"), "Keep it on another disk than data_dir: both together open everything."),
+  },
+  tor: {
+    mode: v.optional(
+      said(
+        either("launch", "control"),
+        '"launch" starts the system\'s tor for the house alone, "control" uses one that already runs.',
+      ),
+      "launch",
+    ),
+    control_socket: v.optional(
+      said(
+        socketPath,
+        'The control socket of that tor; with mode "control" only. Whoever owns it can move the service.',
+      ),
+    ),
+    cookie_file: v.optional(said(path("tor's cookie file"), 'Its authentication cookie; with mode "control" only.')),
+    pow: v.optional(
+      said(
+        v.boolean("must be true or false, choose one"),
+        "Proof-of-work defence of the onion service against floods of introductions.",
+      ),
+      true,
+    ),
+  },
+  limits: {
+    connections: v.optional(
+      said(whole(1, 700), "Connections at once. Each may hold one request; locked memory is cut for 768."),
+      640,
+    ),
+    header_seconds: v.optional(said(whole(1, 120), "Until a request's headers must be there."), 20),
+    request_seconds: v.optional(said(whole(5, 600), "Until all of a request must be there."), 90),
+    reply_seconds: v.optional(said(whole(5, 600), "A client may take to read its answer."), 60),
+    idle_seconds: v.optional(said(whole(30, 600), "Without a byte before a connection ends."), 90),
+  },
+  tokens: {
+    batch: v.optional(said(whole(1, 100), "Tokens of each class that an account draws per day."), 100),
+  },
+  store: {
+    reserve_mb: v.optional(
+      said(whole(1, 65536), "Free disk space, in MiB, below which the house writes nothing more but deletions."),
+      64,
+    ),
+  },
+  envelope: {
+    rotation_seconds: v.optional(
+      said(
+        whole(60, 86400),
+        "Life of an envelope key. Recorded traffic cannot be opened from a memory dump after twice as long.",
+      ),
+      600,
+    ),
+  },
+} as const;
+
+/** A whole configuration file, as parsed from TOML. */
+export const fileSchema = v.strictObject({
+  ...sections[""],
+  key: v.strictObject(sections.key),
+  tor: v.optional(v.strictObject(sections.tor), {}),
+  limits: v.optional(v.strictObject(sections.limits), {}),
+  tokens: v.optional(v.strictObject(sections.tokens), {}),
+  store: v.optional(v.strictObject(sections.store), {}),
+  envelope: v.optional(v.strictObject(sections.envelope), {}),
+});

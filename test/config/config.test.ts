@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { parseConfig, readConfig } from "../../src/config/config.ts";
+import { exampleConfig } from "../../src/config/example.ts";
+import { ConfigProblem } from "../../src/config/problem.ts";
+
+const least = 'data_dir = "/var/lib/tacet"\n[key]\nsource = "file"\npath = "/etc/tacet/master.key"\n';
+
+describe("config", () => {
+  it("fills in what is left out", () => {
+    assert.deepEqual(parseConfig(least), {
+      dataDir: "/var/lib/tacet",
+      socket: "/var/lib/tacet/http.sock",
+      key: { source: "file", path: "/etc/tacet/master.key" },
+      tor: { mode: "launch", pow: true },
+      limits: { connections: 640, headerSeconds: 20, requestSeconds: 90, replySeconds: 60, idleSeconds: 90 },
+      tokens: { batch: 100 },
+      store: { reserveMb: 64 },
+      envelope: { rotationSeconds: 600 },
+    });
+  });
+
+  it("reads a tor that already runs", () => {
+    const text = `${least}[tor]\nmode = "control"\ncontrol_socket = "/run/tor/control"\npow = false\n`;
+    assert.deepEqual(parseConfig(text).tor, {
+      mode: "control",
+      pow: false,
+      controlSocket: "/run/tor/control",
+      cookieFile: undefined,
+    });
+  });
+
+  for (const [title, text, message] of [
+    ["a key nobody knows", `wrong = 1\n${least}`, /^wrong: unknown key, remove it .*known: data_dir, envelope/],
+    [
+      "a key nobody knows in a section",
+      `${least}[limits]\nconections = 3\n`,
+      /^limits\.conections: unknown .*\bconnections/,
+    ],
+    ["a section nobody knows", `${least}[net]\nport = 80\n`, /^net: unknown key/],
+    ["a missing folder", least.slice(least.indexOf("[key]")), /^data_dir: missing, add it/],
+    ["a missing section", 'data_dir = "/x"\n', /^key: missing, add it/],
+    ["a missing key file", 'data_dir = "/x"\n[key]\nsource = "file"\n', /^key\.path: missing, add it/],
+    ["a relative folder", least.replace("/var", "var"), /^data_dir: must be an absolute path, begin it with \//],
+    ["a number for a path", least.replace('"/var/lib/tacet"', "3"), /^data_dir: must be a path in quotes/],
+    ["a value for a section", `limits = 3\n${least}`, /^limits: must be a table/],
+    ["an unknown source", least.replace('"file"', '"env"'), /^key\.source: must be one of "file", "passphrase_file"/],
+    ["too many connections", `${least}[limits]\nconnections = 5000\n`, /^limits\.connections: .*from 1 to 700/],
+    ["half a second", `${least}[envelope]\nrotation_seconds = 60.5\n`, /^envelope\.rotation_seconds: .*whole number/],
+    ["a word for a switch", `${least}[tor]\npow = "yes"\n`, /^tor\.pow: must be true or false/],
+    ["a long socket", `socket = "/${"x".repeat(107)}"\n${least}`, /^socket: .*below 108 bytes/],
+    [
+      "a folder too deep for its socket",
+      least.replace("tacet", "t".repeat(100)),
+      /^socket: .*add socket with a shorter/,
+    ],
+    ["control without a socket", `${least}[tor]\nmode = "control"\n`, /^tor\.control_socket: missing/],
+    ["a cookie without control", `${least}[tor]\ncookie_file = "/c"\n`, /^tor\.cookie_file: goes with/],
+    ["what is not TOML", `${least}[tor\n`, /^line 5, column \d+: not TOML, correct the line$/],
+  ] as const) {
+    it(`refuses ${title}`, () => {
+      assert.throws(
+        () => parseConfig(text),
+        (error) => error instanceof ConfigProblem && message.test(error.message),
+        message.source,
+      );
+    });
+  }
+
+  it("never repeats a value", () => {
+    const secret = "hunter2-hunter2";
+    for (const text of [
+      `${least}[tor]\nmode = "${secret}"\n`,
+      least.replace("/var/lib/tacet", secret),
+      least.replace("[key]", `${secret} = [key`),
+    ]) {
+      assert.throws(
+        () => parseConfig(text),
+        (error) => error instanceof ConfigProblem && !error.message.includes(secret),
+      );
+    }
+  });
+
+  it("gives a problem or a configuration for any text", () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        try {
+          parseConfig(`${least}${text}`);
+        } catch (error) {
+          assert.ok(error instanceof ConfigProblem, String(error));
+        }
+      }),
+    );
+  });
+
+  it("says which file, and what to do when it is not there", () => {
+    const folder = mkdtempSync(join(tmpdir(), "tacet-config-"));
+    try {
+      const path = join(folder, "tacet.toml");
+      assert.throws(() => readConfig(path), { message: /tacet init/ });
+      assert.throws(() => readConfig(folder), { message: /cannot be read/ });
+      writeFileSync(path, "x = 1\n");
+      assert.throws(
+        () => readConfig(path),
+        (error) => (error as Error).message.startsWith(`${path}: `),
+      );
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+describe("config/example", () => {
+  const example = exampleConfig({ dataDir: "/srv/house", keyPath: "/srv/key" });
+
+  it("is a configuration, and stays one when every comment is taken off a key", () => {
+    assert.equal(parseConfig(example).dataDir, "/srv/house");
+    const uncommented = example.replace(/^# (\w+ = )/gm, "$1").replace('mode = "launch"', 'mode = "control"');
+    const { tor, ...all } = parseConfig(uncommented);
+    const { tor: defaultTor, ...defaults } = parseConfig(example);
+    assert.deepEqual(all, defaults);
+    assert.equal(tor.mode, "control");
+    assert.equal(tor.pow, defaultTor.pow);
+  });
+
+  it("explains every key in sentences", () => {
+    const lines = example.split("\n");
+    for (const [i, line] of lines.entries()) {
+      if (!/^(# )?\w+ = /.test(line)) continue;
+      assert.match(lines[i - 1] ?? "", /^# .*\.$/, line);
+    }
+    assert.ok(lines.every((line) => line.length <= 102));
+  });
+});
