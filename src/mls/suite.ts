@@ -33,7 +33,7 @@ export const MAX_NODES = 2047;
 export const MAX_GROUP_ID = 32;
 /** Bytes of all extension data of one list, the ratchet tree apart. */
 export const MAX_EXTENSION_BYTES = 1024;
-/** Bytes of a KeyPackage message: ours take 389. */
+/** Bytes of a KeyPackage message: ours take 385. */
 export const MAX_KEY_PACKAGE = 1024;
 /** Seconds between not_before and not_after that a leaf may claim (RFC 9420 section 7.2). */
 export const MAX_LIFETIME = 100 * 86_400;

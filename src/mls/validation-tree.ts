@@ -16,9 +16,11 @@ export function checkTree(tree: PublicTree): void {
   checkAllUnique(tree);
 }
 
-// Section 12.4.3.1: each unmerged leaf is a non-blank descendant, in ascending order (section 7.1), and every non-blank
-// node between it and the parent lists it too.
-function checkUnmergedLeaves(tree: PublicTree): void {
+/**
+ * Section 12.4.3.1: each unmerged leaf is a non-blank descendant, in ascending order (section 7.1), and every non-blank
+ * node between it and the parent lists it too.
+ */
+export function checkUnmergedLeaves(tree: PublicTree): void {
   for (let x = 1; x < tree.size; x += 2) {
     let previous = -1;
     for (const index of tree.parent(x)?.unmergedLeaves ?? []) {
@@ -34,8 +36,8 @@ function checkUnmergedLeaves(tree: PublicTree): void {
   }
 }
 
-// Section 7.9.2: every non-blank parent is parent-hash valid with respect to some node below it.
-function checkParentHashes(tree: PublicTree): void {
+/** Section 7.9.2: every non-blank parent is parent-hash valid with respect to some node below it. */
+export function checkParentHashes(tree: PublicTree): void {
   for (let x = 1; x < tree.size; x += 2) {
     if (tree.parent(x) === undefined) continue;
     valid(isParentHashValid(tree, x, left(x), right(x)) || isParentHashValid(tree, x, right(x), left(x)));
