@@ -214,6 +214,32 @@ export class TacetClient {
     });
   }
 
+  /**
+   * Everything that some service knows this client by, by kind: to search a server's files for. The ids of one client
+   * together are what the services must never see together: keep the list on the client's own machine.
+   */
+  identifiers(): { readonly what: string; readonly bytes: Uint8Array }[] {
+    const { account, inbox, groups } = this.#parts;
+    const { userId, clientId } = account.ids;
+    return [
+      { what: "user id", bytes: userId },
+      { what: "client id", bytes: clientId },
+      ...(inbox.exists ? [{ what: "queue id", bytes: inbox.queueId }] : []),
+      ...groups.all.flatMap(({ state: { mls } }) =>
+        mls === undefined
+          ? []
+          : [
+              { what: "group id", bytes: mls.groupId },
+              ...mls.members().flatMap(({ pseudonym, signaturePublicKey, handle }) => [
+                { what: "pseudonym", bytes: pseudonym },
+                { what: "leaf key", bytes: signaturePublicKey },
+                { what: "queue handle", bytes: handle },
+              ]),
+            ],
+      ),
+    ];
+  }
+
   /** Ends the client; what is under way fails or is finished first. The transport stays the app's. */
   async close(): Promise<void> {
     if (this.#closed) return;
