@@ -1,7 +1,7 @@
 // What a group has to ask of the delivery service: one request at a time, saved before it is sent, repeated until it is
 // answered. A request that is repeated is the very same, so the server answers it as it did the first time.
 import { randomBytes } from "../crypto/random.ts";
-import { Fault } from "../fault.ts";
+import { Fault, type FaultCode } from "../fault.ts";
 import { equal } from "../memory/locked.ts";
 import { decode, encode, type Codec } from "../wire/codec.ts";
 import { groupMessage } from "../wire/documents.ts";
@@ -90,6 +90,13 @@ export async function deliver(parts: Parts, held: HeldGroup): Promise<"done" | "
     return "done";
   }
 
+  if (operation === "ds.create" && answer === "behind") {
+    await parts.tokens.spend("create", (token) => {
+      const renewed = { ...pending, token: Buffer.from(token), requestId: randomBytes(REQUEST_ID_LENGTH) };
+      return keep(parts, held, { ...held.state, pending: renewed });
+    });
+    return "behind";
+  }
   // A message that was sent, or that is refused for what it is, is not sent again.
   const settled = operation === "ds.send" && answer !== "behind" ? 1 : 0;
   await keep(parts, held, { ...held.state, outgoing: held.state.outgoing.slice(settled), pending: undefined });
@@ -113,26 +120,28 @@ async function send(parts: Parts, held: HeldGroup, operation: OperationName, enc
   return "accepted";
 }
 
+// The key of an epoch that is over opens nothing, so a group that moved on looks like one that does not exist. A token
+// whose key is gone is made up for by a fresh one.
+const BEHIND: ReadonlySet<FaultCode> = new Set([
+  "group/epoch",
+  "group/unavailable",
+  "token/invalid",
+  "token/unknown-key",
+]);
+// Group ids are random: one that exists was made by this very request.
+const BEFORE: ReadonlySet<FaultCode> = new Set(["token/spent", "group/exists"]);
+const REFUSED: ReadonlySet<FaultCode> = new Set([
+  "group/invalid",
+  "group/policy",
+  "group/limit",
+  "auth/signature",
+  "wire/malformed",
+]);
+
 function outcomeOf(error: unknown): Answer {
   if (!(error instanceof Fault)) throw error;
-  switch (error.code) {
-    // The key of an epoch that is over opens nothing, so a group that moved on looks like one that does not exist.
-    case "group/epoch":
-    case "group/unavailable":
-    // The token's key is gone: a fresh token will do.
-    case "token/invalid":
-    case "token/unknown-key":
-      return "behind";
-    case "token/spent":
-      return "answered before";
-    case "group/exists":
-    case "group/invalid":
-    case "group/policy":
-    case "group/limit":
-    case "auth/signature":
-    case "wire/malformed":
-      return error;
-    default:
-      throw error;
-  }
+  if (BEHIND.has(error.code)) return "behind";
+  if (BEFORE.has(error.code)) return "answered before";
+  if (REFUSED.has(error.code)) return error;
+  throw error;
 }

@@ -1,11 +1,11 @@
 // What a client keeps of one group, and how it is written.
 import { ClientGroup } from "../mls/client.ts";
 import { equal } from "../memory/locked.ts";
-import { bytes, fixed, list, struct, u16, u8, type ValueOf } from "../wire/codec.ts";
+import { bytes, encode, fixed, list, struct, u16, u8, type ValueOf } from "../wire/codec.ts";
 import { groupMessage, INTRODUCTION_MAX } from "../wire/documents.ts";
 import { REQUEST_ID_LENGTH, sizes, TOKEN_LENGTH } from "../wire/frame.ts";
 import { readIntroduction, type Introduction } from "./credentials.ts";
-import { entry, type Entry } from "./sections.ts";
+import type { Entry } from "./sections.ts";
 
 const STATE_MAX = 1 << 19;
 
@@ -49,14 +49,20 @@ export const sectionOf = (groupId: Uint8Array): string => `group-${Buffer.from(g
 
 /** The group's section. The MLS library's state passes through ordinary memory here as it lives there. */
 export function groupEntry(group: GroupState): Entry {
-  const { groupId, mls, introductions, outgoing } = group;
-  return entry(sectionOf(groupId), record, {
-    groupId,
-    state: mls?.serialize() ?? Buffer.alloc(0),
-    introductions: introductions.map(({ document }) => document),
-    outgoing,
-    pending: group.pending === undefined ? [] : [group.pending],
-  });
+  const { groupId, mls, introductions, outgoing, pending: waiting } = group;
+  return {
+    section: sectionOf(groupId),
+    write(allocate) {
+      const state = mls?.serialize() ?? new Uint8Array(0);
+      const documents = introductions.map(({ document }) => document);
+      const value = { groupId, state, introductions: documents, outgoing, pending: waiting ? [waiting] : [] };
+      try {
+        return encode(record, value, allocate);
+      } finally {
+        state.fill(0);
+      }
+    },
+  };
 }
 
 export const groupCodec = record;

@@ -35,7 +35,10 @@ const record = struct({
 });
 type Record = ValueOf<typeof record>;
 
-/** An opened item. `message` is a view of locked memory that is valid while the item is handled. */
+/**
+ * An opened item. `message` is a copy of its own: a handshake or a ciphertext, of which the MLS library keeps views in
+ * the state it makes.
+ */
 export interface Item {
   readonly kind: keyof typeof itemKinds | "unreadable";
   readonly message: Buffer;
@@ -205,8 +208,8 @@ export class Inbox {
 function parseItem(plain: Buffer): Item {
   try {
     const { kind, message } = decode(queueItem, plain);
-    return { kind: kindOf(kind), message: Buffer.from(message.buffer, message.byteOffset, message.length) };
+    return { kind: kindOf(kind), message: Buffer.from(message) };
   } catch {
-    return { kind: "unreadable", message: plain };
+    return { kind: "unreadable", message: Buffer.alloc(0) };
   }
 }
