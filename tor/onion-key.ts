@@ -1,5 +1,5 @@
 // Writes an onion identity in the form tor's ADD_ONION takes, without ever making a string of it.
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { Fault } from "../src/fault.ts";
 
 const prefix = Buffer.from("ED25519-V3:", "ascii");
@@ -30,7 +30,8 @@ const writeBase64 = (bytes: Uint8Array, out: Uint8Array): void => {
  */
 export const writeOnionKey = (seed: Uint8Array, out: Uint8Array): number => {
   if (seed.length !== seedLength || out.length < onionKeyLength) throw new Fault("tor/address");
-  const expanded = createHash("sha512").update(seed).digest();
+  // The one-shot form: a Hash object would keep a copy of its digest until it is collected.
+  const expanded = hash("sha512", seed, "buffer");
   try {
     expanded[0] = (expanded[0] ?? 0) & 248;
     expanded[31] = ((expanded[31] ?? 0) & 63) | 64;
