@@ -32,17 +32,17 @@ const PREFIX = "inspect-";
 const CHUNK = 4096;
 const CHUNK_BYTES = 4 << 20;
 
-/** True when a process that can be seen holds LevelDB's lock. LevelDB itself refuses as well; this spares the work. */
-export function isLocked(database: string): boolean {
+/**
+ * True when a process that can be seen holds LevelDB's lock. LevelDB itself refuses as well; this tells it apart from
+ * damage. `strict`: the device must match too, which it does not on some layered file systems.
+ */
+function isLocked(database: string, strict: boolean): boolean {
   try {
     const { dev, ino } = statSync(join(database, "LOCK"));
     const major = (dev >>> 8) & 0xfff;
     const minor = (dev & 0xff) | ((dev >>> 12) & 0xfff00);
-    const file = [major, minor]
-      .map((part) => part.toString(16).padStart(2, "0"))
-      .concat(String(ino))
-      .join(":");
-    return readFileSync("/proc/locks", "latin1").includes(` ${file} `);
+    const device = [major, minor].map((part) => part.toString(16).padStart(2, "0")).join(":");
+    return readFileSync("/proc/locks", "latin1").includes(`${strict ? ` ${device}` : ""}:${ino} `);
   } catch {
     return false;
   }
@@ -59,7 +59,7 @@ export function removeOldViews(parent: string): void {
  */
 export async function inspect(parent: string, name: string, journal: Journal, anchor: Anchor): Promise<Head> {
   const database = join(parent, name);
-  if (isLocked(database)) throw new Fault("store/locked");
+  if (isLocked(database, true)) throw new Fault("store/locked");
   const view = mkdtempSync(join(parent, PREFIX));
   const listing = mkdtempSync(join(parent, PREFIX));
   try {
@@ -86,7 +86,7 @@ export async function inspect(parent: string, name: string, journal: Journal, an
     }
   } catch (error) {
     // What another process writes meanwhile looks like damage.
-    if (isLocked(database)) throw new Fault("store/locked");
+    if (isLocked(database, false)) throw new Fault("store/locked");
     if (error instanceof Fault) throw error;
     throw new Fault((error as NodeJS.ErrnoException).code === "ENOSPC" ? "server/full" : "store/corrupt");
   } finally {

@@ -17,6 +17,12 @@ export interface LevelDriverOptions {
   readonly reserveBytes?: number;
 }
 
+interface Wanted {
+  readonly key: Buffer;
+  readonly resolve: (value: Buffer | undefined) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 /** Faults: `store/locked`, `store/exists`, `store/corrupt`, `server/full`. */
 export async function openLevel({ dir, create = false, reserveBytes }: LevelDriverOptions): Promise<LevelDriver> {
   const driver = new LevelDriver(dir, reserveBytes ?? DEFAULT_RESERVE);
@@ -34,6 +40,7 @@ export class LevelDriver implements StoreDriver {
   #gate: Promise<void> | undefined;
   #readers = 0;
   #idle: (() => void) | undefined;
+  readonly #wanted: Wanted[] = [];
 
   constructor(dir: string, reserve: number) {
     this.#dir = dir;
@@ -121,8 +128,21 @@ export class LevelDriver implements StoreDriver {
     }
   }
 
+  /** Reads of one turn go to LevelDB together: a call into it costs several times what one more key does. */
   get(key: Uint8Array): Promise<Buffer | undefined> {
-    return this.#read((database) => database.get(key as Buffer));
+    return new Promise((resolve, reject) => {
+      if (this.#wanted.push({ key: key as Buffer, resolve, reject }) === 1) setImmediate(() => void this.#fetch());
+    });
+  }
+
+  async #fetch(): Promise<void> {
+    const wanted = this.#wanted.splice(0);
+    try {
+      const values = await this.getMany(wanted.map(({ key }) => key));
+      wanted.forEach(({ resolve }, i) => resolve(values[i]));
+    } catch (error) {
+      for (const { reject } of wanted) reject(error);
+    }
   }
 
   getMany(keys: readonly Buffer[]): Promise<(Buffer | undefined)[]> {

@@ -66,6 +66,11 @@ export class Sealing {
     );
   }
 
+  /** Opens the keys' pages once for all that `work` does. */
+  together<T>(work: () => T): T {
+    return this.#keys.use(work);
+  }
+
   #use<T>(room: Room, part: 0 | 32, work: (key: Buffer) => T): T {
     const at = roomNames.indexOf(room) * 64 + part;
     return this.#keys.use((slab) => work(slab.subarray(at, at + 32)));

@@ -43,7 +43,8 @@ export class Work implements Transaction {
 
   async lock(room: Room, ...names: Uint8Array[]): Promise<void> {
     this.#expect(room);
-    const keys = names.map((name) => room + this.#machinery.sealing.name(room, name).toString("latin1"));
+    const { sealing } = this.#machinery;
+    const keys = sealing.together(() => names.map((name) => room + sealing.name(room, name).toString("latin1")));
     const missing = [...new Set(keys)].filter((key) => !this.#held.has(key)).sort();
     if (missing.length === 0) return;
     const { rank } = shapeOf(room);
@@ -78,15 +79,21 @@ export class Work implements Transaction {
   }
 
   put(room: Room, name: Uint8Array, value: Uint8Array, options?: { partition?: number }): void {
-    const key = this.#point(room, name, options);
-    this.#own.set({ key, value: this.#machinery.sealing.seal(room, key, value) });
+    const { sealing } = this.#machinery;
+    sealing.together(() => {
+      const key = this.#point(room, name, options);
+      this.#own.set({ key, value: sealing.seal(room, key, value) });
+    });
   }
 
   putAt(room: Room, name: Uint8Array, sequence: number, value: Uint8Array): void {
     this.#expect(room, "ordered");
     if (!Number.isSafeInteger(sequence) || sequence < 0 || sequence >= MAX_SEQUENCE) throw new RangeError("sequence");
-    const key = this.#machinery.sealing.at(this.#machinery.sealing.row(room, name), sequence);
-    this.#own.set({ key, value: this.#machinery.sealing.seal(room, key, value) });
+    const { sealing } = this.#machinery;
+    sealing.together(() => {
+      const key = sealing.at(sealing.row(room, name), sequence);
+      this.#own.set({ key, value: sealing.seal(room, key, value) });
+    });
   }
 
   delete(room: Room, name: Uint8Array, options?: { partition?: number }): void {
