@@ -87,11 +87,5 @@ export function checkAllUnique(tree: PublicTree): void {
 }
 
 /** True when some node holds `key` as its encryption key. */
-export function holdsEncryptionKey(tree: PublicTree, key: Uint8Array): boolean {
-  const first = key[0];
-  return tree.nodes.some((node) => {
-    if (node === undefined) return false;
-    const other = encryptionKey(node);
-    return other[0] === first && sameBytes(other, key);
-  });
-}
+export const holdsEncryptionKey = (tree: PublicTree, key: Uint8Array): boolean =>
+  tree.nodes.some((node) => node !== undefined && sameBytes(encryptionKey(node), key));
