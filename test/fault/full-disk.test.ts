@@ -13,6 +13,8 @@ interface Outcome {
   readonly afterwards: number;
 }
 
+const tool = (name: string, ...args: string[]): unknown => execFileSync(name, args, { stdio: "ignore" });
+
 describe("a full disk", function () {
   this.timeout(90_000);
   let base: string;
@@ -29,15 +31,19 @@ describe("a full disk", function () {
       const image = join(base, "image");
       closeSync(openSync(image, "w"));
       truncateSync(image, 64 << 20);
-      execFileSync("mkfs.ext4", ["-q", "-F", "-m", "0", image], { stdio: "ignore" });
-      execFileSync("mount", ["-o", "loop", image, mount], { stdio: "ignore" });
+      tool("mkfs.ext4", "-q", "-F", "-m", "0", image);
+      tool("mount", "-o", "loop", image, mount);
       mounted = true;
     } catch {
       this.skip(); // no loop devices here (a container, or no e2fsprogs)
     }
   });
   afterEach(() => {
-    if (mounted && spawnSync("umount", [mount]).status !== 0) execFileSync("umount", ["-l", mount]);
+    try {
+      if (mounted) tool("umount", mount);
+    } catch {
+      tool("umount", "-l", mount);
+    }
     mounted = false;
     remove();
   });
