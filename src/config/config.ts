@@ -39,10 +39,12 @@ const knownAt = (parents: readonly string[]): string =>
     .toSorted()
     .join(", ");
 
+const isUnknown = (issue: Issue): boolean => issue.type === "strict_object" && issue.expected === "never";
+
 function sentence(issue: Issue): string {
   const keys = issue.path?.map(({ key }) => String(key)) ?? [];
   const name = keys.join(".");
-  if (issue.type === "strict_object" && issue.expected === "never") {
+  if (isUnknown(issue)) {
     return `${name}: unknown key, remove it or correct its spelling (known: ${knownAt(keys.slice(0, -1))})`;
   }
   if (issue.input === undefined) {
@@ -62,7 +64,8 @@ export function parseConfig(text: string): Config {
     throw new ConfigProblem(`line ${error.line}, column ${error.column}: not TOML, correct the line`);
   }
   const checked = v.safeParse(fileSchema, raw);
-  if (!checked.success) throw new ConfigProblem(sentence(checked.issues[0]));
+  // a misspelt key is told before the one that is missing because of it
+  if (!checked.success) throw new ConfigProblem(sentence(checked.issues.find(isUnknown) ?? checked.issues[0]));
   const { data_dir: dataDir, socket = join(dataDir, "http.sock"), key, tor, limits, ...rest } = checked.output;
   if (Buffer.byteLength(socket) > 107) {
     throw new ConfigProblem("socket: data_dir/http.sock is longer than 107 bytes, add socket with a shorter path");

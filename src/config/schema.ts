@@ -75,7 +75,7 @@ export const sections = {
     idle_seconds: v.optional(said(whole(30, 600), "Without a byte before a connection ends."), 90),
   },
   tokens: {
-    batch: v.optional(said(whole(1, 100), "Tokens of each class that an account draws per day."), 100),
+    batch: v.optional(said(whole(1, 100), "Tokens of each class that an account draws per epoch of 30 days."), 100),
   },
   store: {
     reserve_mb: v.optional(

@@ -1,0 +1,20 @@
+// What the commands need of a house, by shape: main.ts gives it, tests stand in for it.
+import type { Config } from "../config/config.ts";
+
+export interface OpenedHouse {
+  /** The onion address, 56 characters and ".onion". */
+  readonly onion: string;
+  /** Resolves when the house can be reached. */
+  start(): Promise<void>;
+  /** Also closes a house that was only opened. */
+  stop(): Promise<void>;
+  /** `count` invitations, each for one account. */
+  invite(count: number): string[] | Promise<string[]>;
+}
+
+export interface Houses {
+  /** Makes master key, store and identity. Never touches what is there: Fault `store/exists`. */
+  createHouse(options: { config: Config }): Promise<{ onion: string; rootKeyPath: string }>;
+  /** Opens what `createHouse` made; never makes anything. Faults `store/missing`, `store/locked`, `store/wrong-key`. */
+  openHouse(options: { config: Config; clock: () => number }): Promise<OpenedHouse>;
+}

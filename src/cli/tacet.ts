@@ -1,0 +1,10 @@
+// The `tacet` command as a process.
+import { ownTerminal } from "./terminal.ts";
+import { run } from "./program.ts";
+
+process.exitCode = await run(process.argv.slice(2), {
+  // The house is loaded by the commands that need it: help and configuration must not wait for it.
+  houses: () => import("../main.ts"),
+  terminal: ownTerminal,
+  clock: () => Date.now() / 1000,
+});
