@@ -3,7 +3,7 @@ import { verify, type SIGNATURE_LENGTH } from "../crypto/sign.ts";
 import { equal } from "../memory/locked.ts";
 import { decode, encode } from "../wire/codec.ts";
 import * as documents from "../wire/documents.ts";
-import type { ServerDirectory } from "./directory.ts";
+import { isValidOn, type ServerDirectory } from "./directory.ts";
 import { ClientError } from "./errors.ts";
 
 const DAY = 86400;
@@ -71,10 +71,9 @@ export const verifyCredential = (document: Uint8Array, server: ServerDirectory, 
     const { body, signature } = documents.splitSigned(document);
     if (!verify(signature, "credential", server.issuerKey, body)) return refuse();
     const found = decode(documents.credential, body);
-    const today = Math.floor(now / DAY);
     if (found.version !== documents.DOCUMENT_VERSION || !documents.isUserName(found.name)) return refuse();
     if (!equal(found.domain, server.domain) || !equal(found.issuer, server.issuerKey)) return refuse();
-    if (today < found.notBefore || today > found.notAfter) return refuse();
+    if (!isValidOn(Math.floor(now / DAY), found)) return refuse();
     const identity = readCredential(document);
     return name === undefined || identity.name === name ? identity : refuse();
   });

@@ -21,6 +21,10 @@ export type ServerDirectory = ValueOf<typeof documents.directory> & {
   readonly issuerKey: Uint8Array;
 };
 
+/** Both days inclusive. A day's grace at the start: the client's clock may be behind that of a server just set up. */
+export const isValidOn = (day: number, validity: { readonly notBefore: number; readonly notAfter: number }): boolean =>
+  day >= validity.notBefore - 1 && day <= validity.notAfter;
+
 const refuse = (): never => {
   throw new ClientError("server/identity");
 };
@@ -52,7 +56,7 @@ export function verifyDirectory(
     const intermediate = decode(documents.intermediate, chain.body);
     const today = Math.floor(now / DAY);
     if (intermediate.version !== documents.DOCUMENT_VERSION) return refuse();
-    if (today < intermediate.notBefore || today > intermediate.notAfter) return refuse();
+    if (!isValidOn(today, intermediate)) return refuse();
     return { ...found, issuerKey: intermediate.key };
   } catch {
     return refuse();

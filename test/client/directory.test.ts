@@ -65,7 +65,10 @@ describe("client/directory", () => {
     "one from the future": [directory({ issuedAt: now + 2 * DAY }), undefined],
     "an intermediate that the root did not sign": [directory({ intermediate: intermediate({}, stranger) }), undefined],
     "an intermediate that has run out": [directory({ intermediate: intermediate({ notAfter: 19999 }) }), undefined],
-    "an intermediate of tomorrow": [directory({ intermediate: intermediate({ notBefore: 20001 }) }), undefined],
+    "an intermediate of the day after tomorrow": [
+      directory({ intermediate: intermediate({ notBefore: 20002 }) }),
+      undefined,
+    ],
     "no envelope key": [directory({ envelopeKeys: [] }), undefined],
     "another version": [directory({ version: 2 }), undefined],
     nothing: [Buffer.alloc(0), undefined],
