@@ -1,12 +1,18 @@
 // Wires the house and owns its start and stop.
+import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
+import type { Config } from "./config/config.ts";
+import { createMasterKey, filesOf, loadMasterKey } from "./house/files.ts";
+import { createIdentity, loadIdentity } from "./house/identity.ts";
 import { EnvelopeKeys } from "./http/envelope-keys.ts";
 import type { ListenLimits } from "./http/limits.ts";
 import { listen } from "./http/listen.ts";
-import { openHouse, type House } from "./house/house.ts";
+import { openHouse as wireHouse, type House } from "./house/house.ts";
 import { startUpkeep } from "./house/upkeep.ts";
-import type { ArenaPool } from "./memory/arena.ts";
-import type { Observer } from "./observe/observer.ts";
-import type { Store } from "./store/store.ts";
+import { ArenaPool } from "./memory/arena.ts";
+import { lockedAlloc } from "./memory/locked.ts";
+import { makeObserver, type Observer, type Snapshot } from "./observe/observer.ts";
+import { createStore, openStore, type Store } from "./store/store.ts";
+import { keepPublished, type Kept } from "../tor/keep-published.ts";
 import { onionAddress } from "../tor/onion-address.ts";
 
 export interface ServeOptions {
@@ -20,6 +26,8 @@ export interface ServeOptions {
   readonly socketPath: string;
   readonly socketMode?: number;
   readonly rotationSeconds?: number;
+  /** Tokens in a batch. */
+  readonly maxBatch?: number;
   readonly limits?: Partial<ListenLimits>;
 }
 
@@ -33,7 +41,8 @@ export interface Serving {
 /** Opens the house in `store` and serves it on a unix socket. Faults of `openHouse` and `listen`. */
 export async function serve(options: ServeOptions): Promise<Serving> {
   const { store, arenas, clock, observe, socketPath, socketMode, rotationSeconds, limits } = options;
-  const house = await openHouse({ store, arenas, clock, onionOf: onionAddress });
+  const { maxBatch } = options;
+  const house = await wireHouse({ store, arenas, clock, onionOf: onionAddress, ...(maxBatch && { maxBatch }) });
   const keys = new EnvelopeKeys(rotationSeconds === undefined ? {} : { rotationSeconds });
   let directory: Buffer = Buffer.alloc(0);
 
@@ -76,4 +85,122 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     house.destroy();
     throw error;
   }
+}
+
+const systemClock = (): number => Math.floor(Date.now() / 1000);
+/** An offer of proof of work that lets a quiet house be reached at once (introductions per second, and at once). */
+const POW = { queueRate: 25, queueBurst: 250 };
+
+/**
+ * Makes a new house where the configuration says: master key, sealed store, identity. Fault `store/exists` when any of
+ * it is there already. `rootKeyPath`: the AS root's seed, which the operator takes offline.
+ */
+export async function createHouse({ config }: { config: Config }): Promise<{ onion: string; rootKeyPath: string }> {
+  const files = filesOf(config);
+  await createMasterKey(config);
+  const masterKey = await loadMasterKey(config);
+  const arenas = new ArenaPool([[16 << 10, 8]]);
+  try {
+    await createStore({ dir: files.state, masterKey });
+    const store = await openStore({ dir: files.state, masterKey, reserveBytes: config.store.reserveMb << 20 });
+    try {
+      await createIdentity(store, arenas, systemClock(), async (seed) => {
+        const file = openSync(files.rootKey, "wx", 0o600);
+        writeSync(file, seed);
+        fsyncSync(file);
+        closeSync(file);
+      });
+      const { domain } = await loadIdentity(store, arenas);
+      return { onion: onionAddress(domain), rootKeyPath: files.rootKey };
+    } finally {
+      await store.close();
+    }
+  } finally {
+    masterKey.destroy();
+  }
+}
+
+export interface OpenedHouse {
+  readonly onion: string;
+  /** Serves on the unix socket and publishes the onion service; resolves when it can be reached. */
+  start(options?: { progress?: (percent: number) => void }): Promise<void>;
+  /** Ends whatever was started and closes the store. */
+  stop(): Promise<void>;
+  /** Fresh invitations, in their text form. */
+  invite(count: number): Promise<string[]>;
+  snapshot(): Snapshot;
+}
+
+/** Opens the house that `createHouse` made. Faults `store/*`; `start` has those of the socket and of tor. */
+export async function openHouse(options: {
+  config: Config;
+  clock?: () => number;
+  observe?: Observer;
+}): Promise<OpenedHouse> {
+  const { config, observe = makeObserver() } = options;
+  const given = options.clock ?? systemClock;
+  const clock = (): number => Math.floor(given());
+  const files = filesOf(config);
+  const masterKey = await loadMasterKey(config);
+  const arenas = new ArenaPool();
+  const store = await openStore({
+    dir: files.state,
+    masterKey,
+    reserveBytes: config.store.reserveMb << 20,
+  }).finally(() => masterKey.destroy());
+  const { domain } = await loadIdentity(store, arenas);
+  let serving: Serving | undefined;
+  let published: Kept | undefined;
+
+  return {
+    onion: onionAddress(domain),
+    async start({ progress } = {}) {
+      const { tor } = config;
+      observe.event("start");
+      serving = await serve({
+        store,
+        arenas,
+        clock,
+        observe,
+        socketPath: config.socket,
+        // tor may run as another user; whoever is in the house's group may connect, as the folder allows
+        ...(tor.mode === "control" && { socketMode: 0o660 }),
+        rotationSeconds: config.envelope.rotationSeconds,
+        maxBatch: config.tokens.batch,
+        limits: config.limits,
+      });
+      const { house } = serving;
+      const cookie = tor.mode === "control" && tor.cookieFile !== undefined ? { cookieFile: tor.cookieFile } : {};
+      published = await keepPublished({
+        source:
+          tor.mode === "launch"
+            ? { mode: "launch", dataDir: files.tor }
+            : { mode: "control", controlSocket: tor.controlSocket, ...cookie },
+        seed: (into) => void house.identity.onionSeed.use((seed) => into.set(seed)),
+        seedBuffer: lockedAlloc(32),
+        targetSocket: config.socket,
+        ...(tor.pow && { powDefenses: POW }),
+        ...(progress && { progress }),
+        lost: () => observe.event("tor-lost"),
+        back: () => observe.event("tor-back"),
+      });
+      observe.event("ready");
+    },
+    async stop() {
+      await published?.stop();
+      await serving?.close();
+      await store.close();
+      if (serving !== undefined) observe.event("stop");
+    },
+    async invite(count) {
+      if (serving !== undefined) return serving.house.invite(count);
+      const house = await wireHouse({ store, arenas, clock, onionOf: onionAddress });
+      try {
+        return house.invite(count);
+      } finally {
+        house.destroy();
+      }
+    },
+    snapshot: () => observe.snapshot(),
+  };
 }

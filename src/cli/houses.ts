@@ -10,6 +10,8 @@ export interface OpenedHouse {
   stop(): Promise<void>;
   /** `count` invitations, each for one account. */
   invite(count: number): string[] | Promise<string[]>;
+  /** Totals since `start`: requests answered with success, tokens redeemed. */
+  snapshot(): { readonly served: number; readonly redeemed: number };
 }
 
 export interface Houses {

@@ -22,6 +22,8 @@ export async function start(
     await stopped;
   } finally {
     await patiently(terminal, "stopping", house.stop());
+    const { served, redeemed } = house.snapshot();
+    tell(terminal, { served, redeemed }, [`served ${served} requests, redeemed ${redeemed} tokens`]);
   }
 }
 

@@ -7,6 +7,7 @@ import { makeDispatch, type Dispatch } from "../services/dispatch.ts";
 import { makeQueueService } from "../services/queue/service.ts";
 import type { Store } from "../store/store.ts";
 import { TOKEN_LENGTH } from "../wire/frame.ts";
+import { MAX_BATCH } from "../wire/operations.ts";
 import { challengeHeader, tokenChallenge } from "../../tokens/challenge.ts";
 import { tokenClasses, type TokenClass } from "../../tokens/classes.ts";
 import { encodeInvitation, makeInvitation } from "../../tokens/invitation.ts";
@@ -23,6 +24,8 @@ export interface HouseDeps {
   readonly clock: () => number;
   /** The onion host of a public key, from the Tor side. */
   readonly onionOf: (publicKey: Uint8Array) => string;
+  /** Tokens that an account may draw of a class and epoch, all at once; at most MAX_BATCH, which it is if not given. */
+  readonly maxBatch?: number;
 }
 
 /** Everything about a house but its socket. */
@@ -43,7 +46,7 @@ export interface House {
 }
 
 /** Faults: `store/missing` when the store holds no identity, `store/corrupt`. */
-export async function openHouse({ store, arenas, clock, onionOf }: HouseDeps): Promise<House> {
+export async function openHouse({ store, arenas, clock, onionOf, maxBatch }: HouseDeps): Promise<House> {
   const identity = await loadIdentity(store, arenas);
   const { domain } = identity;
   const onion = onionOf(domain);
@@ -68,7 +71,7 @@ export async function openHouse({ store, arenas, clock, onionOf }: HouseDeps): P
   const handlers = {
     ...makeAuthService({
       domain,
-      issuer: issuerPort(keys),
+      issuer: issuerPort(keys, maxBatch ?? MAX_BATCH),
       signer: {
         publicKey: issuing.publicKey,
         sign: (signature, body) => void issuing.secret.use((secret) => sign(signature, "credential", secret, body)),

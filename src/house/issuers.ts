@@ -2,7 +2,6 @@
 import { type AuthToIssuer } from "../services/ports.ts";
 import type { ArenaPool } from "../memory/arena.ts";
 import type { Store } from "../store/store.ts";
-import { MAX_BATCH } from "../wire/operations.ts";
 import { allTokenClasses, tokenClasses } from "../../tokens/classes.ts";
 import { epochOf } from "../../tokens/epochs.ts";
 import { identifyBatch, issueBatch } from "../../tokens/issuer.ts";
@@ -61,13 +60,13 @@ export async function rotateIssuerKeys(
   return changed;
 }
 
-/** The issuer as the authentication service sees it. */
-export function issuerPort(keys: IssuerKeys): AuthToIssuer {
+/** The issuer as the authentication service sees it; `maxBatch` tokens at most in one batch. */
+export function issuerPort(keys: IssuerKeys, maxBatch: number): AuthToIssuer {
   return {
     identify(tokenRequest, now) {
-      const { key } = identifyBatch(keys, tokenRequest, { maxBatch: MAX_BATCH, now });
+      const { key } = identifyBatch(keys, tokenRequest, { maxBatch, now });
       return { class: key.class, epoch: key.epoch, keyId: key.keyId };
     },
-    issue: (tokenRequest, now, allocate) => issueBatch(keys, tokenRequest, { maxBatch: MAX_BATCH, now, allocate }),
+    issue: (tokenRequest, now, allocate) => issueBatch(keys, tokenRequest, { maxBatch, now, allocate }),
   };
 }
