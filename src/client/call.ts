@@ -88,7 +88,7 @@ export function makeCall({ transport, directory, pool, clock, pause = sleep }: C
           // No context to answer with: most likely our envelope key has been rotated away.
           if (refreshed) throw new Fault("envelope/unknown-key");
           refreshed = true;
-          await directory.refresh();
+          directory.forget();
           continue;
         }
         const { code, payload } = openFrame(arena, ask.operation, sealed, reply.body);

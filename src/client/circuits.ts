@@ -1,6 +1,7 @@
 // Circuit labels: one for each thing the server must not be able to connect with another.
 import { randomBytes } from "../crypto/random.ts";
 
+export const DIRECTORY = "directory";
 export const ACCOUNT = "account";
 export const QUEUE = "queue";
 export const ISSUANCE = "issuance";

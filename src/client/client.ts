@@ -1,41 +1,17 @@
 // The client as a developer thinks of it: register, draw tokens, find people, talk in groups, and `sync` for what came.
-import { ArenaPool } from "../memory/arena.ts";
 import { lockedAlloc, wipe } from "../memory/locked.ts";
 import { decodeInvitation } from "../../tokens/invitation.ts";
-import { Fault } from "../fault.ts";
 import { TOKEN_LENGTH } from "../wire/frame.ts";
-import { Account } from "./account.ts";
-import { makeCall } from "./call.ts";
-import { Contacts, type Contact } from "./contacts.ts";
-import { DirectorySource } from "./directory.ts";
+import type { Contact } from "./contacts.ts";
 import { ClientError } from "./errors.ts";
-import { EventLog, eventKinds, type EventKind, type StoredEvent } from "./events.ts";
+import { eventKinds, type EventKind, type StoredEvent } from "./events.ts";
 import { change } from "./group-commit.ts";
-import { flush } from "./group-outbox.ts";
-import { receiveItem } from "./group-receive.ts";
 import { Group } from "./group.ts";
-import { beginGroup, Groups, type HeldGroup } from "./groups.ts";
-import { Inbox } from "./inbox.ts";
-import { KeyPackages } from "./key-packages.ts";
-import { domainOf } from "./onion.ts";
-import { allOrNothing, type Parts } from "./parts.ts";
-import { Sections } from "./sections.ts";
-import { openState, type ClientState } from "./state.ts";
-import type { Transport } from "./transport.ts";
+import { beginGroup, type HeldGroup } from "./groups.ts";
+import type { Parts } from "./parts.ts";
+import type { ClientState } from "./state.ts";
+import { readInbox, readOffers, resume } from "./sync.ts";
 import { Turn } from "./turn.ts";
-import { Tokens } from "./wallet.ts";
-
-export interface OpenClientOptions {
-  readonly transport: Transport;
-  /** The server's v3 onion address: what the user trusts. */
-  readonly onion: string;
-  /** A directory of this client's own; made when missing. */
-  readonly statePath: string;
-  /** 32 secret bytes, kept by the app (a key file, a keychain, a passphrase's derivation); copied, not kept. */
-  readonly deviceKey: Uint8Array;
-  /** Unix seconds; the system's clock when left out. */
-  readonly clock?: () => number;
-}
 
 /** `from` and `name` are verified user names; undefined marks a member nobody has introduced. */
 export type ClientEvent =
@@ -46,47 +22,6 @@ export type ClientEvent =
 
 /** The longest that `sync` may be asked to wait. Seconds. */
 export const WAIT_MAX = 25;
-
-/** Request plaintexts and opened replies: a few calls at a time, and one whole save of the state. */
-const TIERS = [
-  [16 << 10, 32],
-  [64 << 10, 12],
-  [1 << 20, 2],
-] as const;
-
-/**
- * Opens a client on its state, or begins a new one. One client per state directory. Nothing is asked of the server yet.
- * ClientError `state/*`, `server/identity` (not an onion address).
- */
-export async function openClient(options: OpenClientOptions): Promise<TacetClient> {
-  const { transport, onion, statePath, deviceKey } = options;
-  const clock = options.clock ?? (() => Math.floor(Date.now() / 1000));
-  const domain = domainOf(onion);
-  const state = await openState(statePath, deviceKey);
-  try {
-    const pool = new ArenaPool(TIERS);
-    const sections = new Sections(state, pool);
-    const directory = new DirectorySource({ transport, state, domain, clock });
-    const call = makeCall({ transport, directory, pool, clock });
-    const session = { call, transport, directory, sections, pool, onion, domain, clock };
-    const parts: Parts = {
-      session,
-      account: new Account(session),
-      tokens: await Tokens.open(session, state),
-      inbox: new Inbox(session),
-      keyPackages: new KeyPackages(session),
-      contacts: new Contacts(session),
-      groups: new Groups(session),
-      events: new EventLog(session),
-    };
-    const { account, inbox, keyPackages, contacts, groups, events } = parts;
-    for (const part of [account, inbox, keyPackages, contacts, groups, events]) await part.load();
-    return new TacetClient(parts, state);
-  } catch (error) {
-    await state.close();
-    throw error;
-  }
-}
 
 /** Methods may be called at any time; those that change the client run one after the other. */
 export class TacetClient {
@@ -206,10 +141,10 @@ export class TacetClient {
       const { account, inbox, events } = this.#parts;
       await this.#alone(async () => {
         await events.settle();
-        if (account.registered) await this.#readOffers();
-        await this.#resume();
+        if (account.registered) await readOffers(this.#parts);
+        await resume(this.#parts);
       });
-      if (inbox.exists) await this.#readQueue(wait);
+      if (inbox.exists) await readInbox(this.#parts, wait, (work) => this.#alone(work));
       return this.#alone(async () => events.give().flatMap((event) => this.#eventOf(event)));
     });
   }
@@ -251,46 +186,6 @@ export class TacetClient {
       inbox.close();
       await this.#state.close();
     });
-  }
-
-  async #readOffers(): Promise<void> {
-    const { account, contacts, events, session } = this.#parts;
-    for (let empty = false; !empty;) {
-      empty = await allOrNothing(this.#parts, async () => {
-        const page = await account.readOffers();
-        for (const offer of page.offers) contacts.receive(offer, events);
-        if (!page.empty) await session.sections.save(account.entry(), contacts.entry(), events.entry());
-        return page.empty;
-      });
-    }
-  }
-
-  // Goes on with what an interruption left. What cannot be sent now must not keep what has come from being read.
-  async #resume(): Promise<void> {
-    for (const held of this.#parts.groups.all) {
-      if (held.state.mls === undefined) continue;
-      try {
-        await flush(this.#parts, held);
-      } catch (error) {
-        if (!(error instanceof ClientError || error instanceof Fault)) throw error;
-        if (error.code.startsWith("server/")) throw error;
-      }
-    }
-  }
-
-  async #readQueue(wait: number): Promise<void> {
-    const { account, inbox, keyPackages, events } = this.#parts;
-    const heldBefore = keyPackages.held;
-    for (let more = true; more;) {
-      const answer = await inbox.read(
-        events.waiting ? 0 : wait,
-        (work) => this.#alone(work),
-        (item) => receiveItem(this.#parts, item),
-      );
-      more = answer.more;
-    }
-    // One was used up by a Welcome: publish fresh ones, so that none has to be used twice.
-    if (keyPackages.held < heldBefore) await this.#alone(() => keyPackages.publish(account, inbox));
   }
 
   #alone<T>(work: () => Promise<T>): Promise<T> {

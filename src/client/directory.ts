@@ -4,6 +4,7 @@ import { equal } from "../memory/locked.ts";
 import { decode, encode, fixed, struct, u48, type ValueOf } from "../wire/codec.ts";
 import * as documents from "../wire/documents.ts";
 import { DIRECTORY_PATH } from "../wire/frame.ts";
+import { DIRECTORY } from "./circuits.ts";
 import { ClientError } from "./errors.ts";
 import type { ClientState } from "./state.ts";
 import type { Transport } from "./transport.ts";
@@ -76,6 +77,11 @@ export class DirectorySource {
     return this.#current ?? this.refresh();
   }
 
+  /** The next `current` fetches anew. */
+  forget(): void {
+    this.#current = undefined;
+  }
+
   /** Fetches anew; callers that come meanwhile share the fetch. A failure leaves nothing behind. */
   refresh(): Promise<ServerDirectory> {
     const fetching = this.#fetch();
@@ -88,7 +94,7 @@ export class DirectorySource {
 
   async #fetch(): Promise<ServerDirectory> {
     const { transport, state, domain, clock } = this.#deps;
-    const reply = await transport.get("directory", DIRECTORY_PATH, { retry: true });
+    const reply = await transport.get(DIRECTORY, DIRECTORY_PATH, { retry: true });
     if (reply.status !== 200) throw new ClientError("server/answer");
     const saved = await state.load("server");
     const found = verifyDirectory(Buffer.from(reply.body), domain, saved && decode(pins, saved), clock());

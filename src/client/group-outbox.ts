@@ -9,7 +9,7 @@ import { REQUEST_ID_LENGTH } from "../wire/frame.ts";
 import { operationOfNumber, operations, type OperationName, type RequestOf } from "../wire/operations.ts";
 import { ClientError } from "./errors.ts";
 import { adopted, commitOf } from "./group-pending.ts";
-import { catchUp } from "./group-receive.ts";
+import { catchUp } from "./read-queue.ts";
 import { groupEntry, type GroupState, type Outgoing } from "./group-record.ts";
 import type { HeldGroup } from "./groups.ts";
 import type { Parts } from "./parts.ts";

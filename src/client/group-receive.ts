@@ -144,16 +144,3 @@ async function introduced(parts: Parts, state: GroupState, body: Uint8Array): Pr
   }
   return { ...state, introductions: [...state.introductions, ...fresh] };
 }
-
-/** Reads the queue to its end, within whatever already holds the client's turn. */
-export async function catchUp(parts: Parts): Promise<void> {
-  const { inbox } = parts;
-  for (;;) {
-    const { more } = await inbox.read(
-      0,
-      (work) => work(),
-      (item) => receiveItem(parts, item),
-    );
-    if (!more) return;
-  }
-}

@@ -50,7 +50,8 @@ export class Group {
 
   /**
    * Sends a text of 1 to 3072 bytes of UTF-8 to all members; resolves when the server has queued it. It is saved first:
-   * when the server cannot be reached this rejects, and the next `sync` sends it, so do not send it again.
+   * when this rejects because the server is out of reach or tokens have run out, the next `sync` sends it; do not send
+   * it again.
    */
   async send(text: string): Promise<void> {
     const body = Buffer.from(text);

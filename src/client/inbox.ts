@@ -143,17 +143,17 @@ export class Inbox {
    * Reads what waits, holding an empty answer back up to `wait` seconds (at most 25), and acknowledges what earlier
    * reads gave, whose effects are saved by then. `exclusive` runs the handling when nothing else changes the client.
    * `handle` takes each item in order and must save its effect together with `entry()`, so that an item is gone from
-   * here exactly when its effect is kept; when it throws, the item comes again. Resolves to what is left and lost.
+   * here exactly when its effect is kept; when it throws, the item comes again. Resolves to whether more is waiting.
    */
   async read(
     wait: number,
     exclusive: (work: () => Promise<void>) => Promise<void>,
     handle: (item: Item) => Promise<void>,
-  ): Promise<{ more: boolean; full: boolean }> {
+  ): Promise<boolean> {
     const { call, pool } = this.#session;
     const request = { queueId: this.queueId, acknowledge: this.#own.acknowledged, wait };
     const ask = { operation: "qs.read", circuit: QUEUE, request, signer: this.signRequest } as const;
-    return call({ ...ask, timeoutMs: (wait + 60) * 1000 }, async ({ items, more, full }) => {
+    return call({ ...ask, timeoutMs: (wait + 60) * 1000 }, async ({ items, more }) => {
       await exclusive(async () => {
         for (const { sequence, sealed } of items) {
           // Seen before: another read was faster, or its acknowledgement got lost.
@@ -166,7 +166,7 @@ export class Inbox {
           }
         }
       });
-      return { more: more === 1, full: full === 1 };
+      return more === 1;
     });
   }
 

@@ -35,7 +35,8 @@ const held = struct({
   notAfter: u48,
   lastResort: u8,
 });
-const record = struct({ packages: list(held, HELD) });
+/** `used`: 1 when a published one has been used up since the last publication. */
+const record = struct({ packages: list(held, HELD), used: u8 });
 type Held = ValueOf<typeof held>;
 
 /** A contact's KeyPackage, its owner verified. */
@@ -48,28 +49,31 @@ export interface Claimed {
 export class KeyPackages {
   readonly #session: Session;
   #held: readonly Held[] = [];
+  #used = false;
 
   constructor(session: Session) {
     this.#session = session;
   }
 
   async load(): Promise<void> {
-    this.#held = (await this.#session.sections.load(SECTION, record))?.packages ?? [];
+    const saved = await this.#session.sections.load(SECTION, record);
+    this.#held = saved?.packages ?? [];
+    this.#used = saved?.used === 1;
   }
 
-  /** KeyPackages whose private halves are here. */
-  get held(): number {
-    return this.#held.length;
+  /** True when a published one was used up, so that fresh ones should be published. */
+  get used(): boolean {
+    return this.#used;
   }
 
   entry(): Entry {
-    return entry(SECTION, record, { packages: this.#held });
+    return entry(SECTION, record, { packages: this.#held, used: this.#used ? 1 : 0 });
   }
 
   /** What puts back the state of now. */
   snapshot(): () => void {
-    const before = this.#held;
-    return () => (this.#held = before);
+    const before = [this.#held, this.#used] as const;
+    return () => ([this.#held, this.#used] = before);
   }
 
   /** Makes a fresh set and publishes it in place of the one before; the private halves are saved first. */
@@ -96,6 +100,8 @@ export class KeyPackages {
     await sections.save(this.entry());
     const request = { queueId: inbox.queueId, keyPackages: sealed.slice(0, PUBLISHED), lastResort: sealed[PUBLISHED]! };
     await call({ operation: "qs.publish", circuit: QUEUE, request, signer: inbox.signRequest }, () => undefined);
+    this.#used = false;
+    await sections.save(this.entry());
   }
 
   /** The group that a Welcome for one of our KeyPackages leads to, or undefined. One for one use is used up by it. */
@@ -104,6 +110,7 @@ export class KeyPackages {
     const own = this.#held.find((candidate) => refs.some((ref) => equal(ref, candidate.ref)));
     if (own === undefined) return undefined;
     const group = await joinFromWelcome(welcome, own.keyPackage, own.privateKeys, this.#session.clock());
+    this.#used = true;
     if (own.lastResort === 0) this.#held = this.#held.filter((candidate) => candidate !== own);
     return group;
   }

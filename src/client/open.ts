@@ -1,0 +1,70 @@
+// Opens a client: its state from disk, its parts on top of it.
+import { ArenaPool } from "../memory/arena.ts";
+import { Account } from "./account.ts";
+import { makeCall } from "./call.ts";
+import { TacetClient } from "./client.ts";
+import { Contacts } from "./contacts.ts";
+import { DirectorySource } from "./directory.ts";
+import { EventLog } from "./events.ts";
+import { Groups } from "./groups.ts";
+import { Inbox } from "./inbox.ts";
+import { KeyPackages } from "./key-packages.ts";
+import { domainOf } from "./onion.ts";
+import type { Parts } from "./parts.ts";
+import { Sections } from "./sections.ts";
+import { openState } from "./state.ts";
+import type { Transport } from "./transport.ts";
+import { Tokens } from "./wallet.ts";
+
+export interface OpenClientOptions {
+  readonly transport: Transport;
+  /** The server's v3 onion address: what the user trusts. */
+  readonly onion: string;
+  /** A directory of this client's own; made when missing. */
+  readonly statePath: string;
+  /** 32 secret bytes, kept by the app (a key file, a keychain, a passphrase's derivation); copied, not kept. */
+  readonly deviceKey: Uint8Array;
+  /** Unix seconds; the system's clock when left out. */
+  readonly clock?: () => number;
+}
+
+/** Request plaintexts and opened replies: a few calls at a time, and one whole save of the state. */
+const TIERS = [
+  [16 << 10, 32],
+  [64 << 10, 12],
+  [1 << 20, 2],
+] as const;
+
+/**
+ * Opens a client on its state, or begins a new one. One client per state directory. Nothing is asked of the server yet.
+ * ClientError `state/*`, `server/identity` (not an onion address).
+ */
+export async function openClient(options: OpenClientOptions): Promise<TacetClient> {
+  const { transport, onion, statePath, deviceKey } = options;
+  const clock = options.clock ?? (() => Math.floor(Date.now() / 1000));
+  const domain = domainOf(onion);
+  const state = await openState(statePath, deviceKey);
+  try {
+    const pool = new ArenaPool(TIERS);
+    const sections = new Sections(state, pool);
+    const directory = new DirectorySource({ transport, state, domain, clock });
+    const call = makeCall({ transport, directory, pool, clock });
+    const session = { call, transport, directory, sections, pool, onion, domain, clock };
+    const parts: Parts = {
+      session,
+      account: new Account(session),
+      tokens: await Tokens.open(session, state),
+      inbox: new Inbox(session),
+      keyPackages: new KeyPackages(session),
+      contacts: new Contacts(session),
+      groups: new Groups(session),
+      events: new EventLog(session),
+    };
+    const { account, inbox, keyPackages, contacts, groups, events } = parts;
+    for (const part of [account, inbox, keyPackages, contacts, groups, events]) await part.load();
+    return new TacetClient(parts, state);
+  } catch (error) {
+    await state.close();
+    throw error;
+  }
+}
