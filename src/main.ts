@@ -176,7 +176,7 @@ export async function openHouse(options: {
           tor.mode === "launch"
             ? { mode: "launch", dataDir: files.tor }
             : { mode: "control", controlSocket: tor.controlSocket, ...cookie },
-        seed: (into) => void house.identity.onionSeed.use((seed) => into.set(seed)),
+        seed: (into) => house.identity.onionSeed.use((seed) => into.set(seed)),
         seedBuffer: lockedAlloc(32),
         targetSocket: config.socket,
         ...(tor.pow && { powDefenses: POW }),

@@ -54,7 +54,6 @@ async function play(dir: string, cleanup: (() => Promise<unknown>)[], stay: bool
     cookieFile: network.cookieFile("host"),
     invitations: 3,
   });
-  let redeemed: number | undefined;
   cleanup.push(async () => house.alive() && house.stop());
   const listeners = await tcpListeners(house.pid);
   say(`[${seconds().toFixed(1).padStart(5)} s] the house is ${house.onion}`);
@@ -76,7 +75,7 @@ async function play(dir: string, cleanup: (() => Promise<unknown>)[], stay: bool
     );
     await stopSignal();
   }
-  redeemed = await house.stop();
+  const redeemed = await house.stop();
 
   narrator.step(`the house is stopped, and its files are searched for ${told.needles.length} names, ids and texts`);
   const files = await readdir(house.databaseDir, { recursive: true });

@@ -52,4 +52,4 @@ export const readRatchetTree = (bytes: Uint8Array): RatchetTree =>
 
 type Unversioned<T> = T extends unknown ? Omit<T, "version"> : never;
 export const writeMessage = (message: Unversioned<MLSMessage>): Uint8Array =>
-  encodeMlsMessage({ version: "mls10", ...message } as MLSMessage);
+  encodeMlsMessage({ version: "mls10", ...message });

@@ -231,6 +231,6 @@ export class PublicTree {
 
   /** The nodes as the library encodes and imports them. */
   export(): RatchetTree {
-    return this.#nodes.slice() as RatchetTree;
+    return this.#nodes.slice();
   }
 }

@@ -20,7 +20,7 @@ const suite = new CipherSuite({
   kdf: new HkdfSha256(),
   aead: new Chacha20Poly1305(),
 });
-const info = new TextEncoder().encode(hpkeInfo.request).buffer as ArrayBuffer;
+const info = new TextEncoder().encode(hpkeInfo.request).buffer;
 const bytes = (b: Uint8Array): ArrayBuffer => Uint8Array.from(b).buffer;
 const isOpenFault = (e: unknown): boolean => e instanceof Fault && e.code === "crypto/open";
 

@@ -59,7 +59,7 @@ export const folders: readonly Folder[] = [
       "src/fault.ts",
     ],
     packages: [],
-    node: [...plain, ...timers],
+    node: [...files, ...timers],
   },
   {
     path: "src/http",

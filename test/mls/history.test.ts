@@ -78,7 +78,7 @@ describe("removed members", () => {
     await assert.rejects(bob.receive(after), (error) => error instanceof Fault);
     assert.notDeepEqual(Buffer.from(await world.clients[0]!.groupKey()), bobKey);
     // what the removal leaves him is a state that can do nothing
-    const gone = await bob.receive(await (await alice.commit({ remove: [bob.ownLeaf], now })).commit);
+    const gone = await bob.receive((await alice.commit({ remove: [bob.ownLeaf], now })).commit);
     assert.ok(gone.kind === "commit" && gone.removedSelf && !gone.next.active);
     await assert.rejects(gone.next.send(Buffer.from("still here")), { code: "group/invalid" });
     await assert.rejects(gone.next.receive(after), { code: "group/invalid" });

@@ -179,7 +179,7 @@ describe("patch of ts-mls", function () {
     const [state] = await members(lib, 1);
     const init = await Promise.all([suite.hpke.generateKeyPair(), suite.hpke.generateKeyPair()]);
     const shared = await suite.hpke.generateKeyPair();
-    const queue = [init[0]!, shared, init[1]!, shared];
+    const queue = [init[0], shared, init[1], shared];
     const cs = { ...suite, hpke: { ...suite.hpke, generateKeyPair: async () => queue.shift()! } };
     const twins = [await keyPackage(lib, cs), await keyPackage(lib, cs)];
     await assert.rejects(commit(lib, state!, twins.map(add)));
@@ -356,7 +356,7 @@ describe("patch of ts-mls", function () {
       const auth = await signFramedContentApplicationOrProposal(alice!.signaturePrivateKey, tbs as never, suite);
       const key = alice!.keySchedule.membershipKey;
       const signed = { wireformat: "mls_public_message" as const, content, auth };
-      const message = await patched.protect.protectPublicMessage(key, context, signed as never, suite);
+      const message = await patched.protect.protectPublicMessage(key, context, signed, suite);
       await assert.rejects(lib.processMessages.processPublicMessage(bob!, message, lib.mls.emptyPskIndex, suite));
     });
   }

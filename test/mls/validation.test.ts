@@ -33,7 +33,7 @@ describe("tree rules", () => {
   const check = (change: (nodes: (Node | undefined)[]) => void = () => {}): void => {
     const copy = nodes.slice();
     change(copy);
-    checkTree(PublicTree.from(copy as RatchetTree));
+    checkTree(PublicTree.from(copy));
   };
   const parentWith = (x: number, change: object) => (tree: (Node | undefined)[]) => {
     const node = tree[x];
@@ -43,7 +43,7 @@ describe("tree rules", () => {
   const leafWith = (index: number, change: object) => (tree: (Node | undefined)[]) => {
     const node = tree[2 * index];
     assert.ok(node?.nodeType === "leaf");
-    tree[2 * index] = { nodeType: "leaf", leaf: { ...node.leaf, ...change } as typeof node.leaf };
+    tree[2 * index] = { nodeType: "leaf", leaf: { ...node.leaf, ...change } };
   };
 
   it("a tree with an unmerged leaf in one parent only is valid", () => {
@@ -83,7 +83,7 @@ describe("tree rules", () => {
     const unique = (change: (nodes: (Node | undefined)[]) => void): void => {
       const copy = nodes.slice();
       change(copy);
-      checkAllUnique(PublicTree.from(copy as RatchetTree));
+      checkAllUnique(PublicTree.from(copy));
     };
     refused(() => unique(leafWith(3, { hpkePublicKey })));
     refused(() => unique(leafWith(3, { signaturePublicKey })));
@@ -177,7 +177,7 @@ describe("commit rules", () => {
     const { leafNode } = parts.path;
     const changed = (change: object): CommitParts => ({
       ...parts,
-      path: { ...parts.path, leafNode: { ...leafNode, ...change } as typeof leafNode },
+      path: { ...parts.path, leafNode: { ...leafNode, ...change } },
     });
     refused(() => apply(changed({ signature: randomBytes(64) })));
     refused(() => apply(changed({ parentHash: randomBytes(32) })));

@@ -17,8 +17,8 @@ import { checkParentHashes, checkUnmergedLeaves } from "../../src/mls/validation
 
 const directory = resolve(import.meta.dirname, "../../../shared/vectors/mls");
 const suites = new Map<number, CiphersuiteImpl>([
-  [1, mlsSuites.MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519 as unknown as CiphersuiteImpl],
-  [3, mlsSuites.MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519 as unknown as CiphersuiteImpl],
+  [1, mlsSuites.MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519],
+  [3, mlsSuites.MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519],
 ]);
 const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, "hex"));
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
