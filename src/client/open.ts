@@ -12,7 +12,7 @@ import { KeyPackages } from "./key-packages.ts";
 import { domainOf } from "./onion.ts";
 import type { Parts } from "./parts.ts";
 import { Sections } from "./sections.ts";
-import { openState } from "./state.ts";
+import { openState, type ClientState } from "./state.ts";
 import type { Transport } from "./transport.ts";
 import { Tokens } from "./wallet.ts";
 
@@ -40,6 +40,12 @@ const TIERS = [
  * ClientError `state/*`, `server/identity` (not an onion address).
  */
 export async function openClient(options: OpenClientOptions): Promise<TacetClient> {
+  const { parts, state } = await openParts(options);
+  return new TacetClient(parts, state);
+}
+
+/** The parts of a client, loaded from its state. */
+export async function openParts(options: OpenClientOptions): Promise<{ parts: Parts; state: ClientState }> {
   const { transport, onion, statePath, deviceKey } = options;
   const clock = options.clock ?? (() => Math.floor(Date.now() / 1000));
   const domain = domainOf(onion);
@@ -50,19 +56,17 @@ export async function openClient(options: OpenClientOptions): Promise<TacetClien
     const directory = new DirectorySource({ transport, state, domain, clock });
     const call = makeCall({ transport, directory, pool, clock });
     const session = { call, transport, directory, sections, pool, onion, domain, clock };
-    const parts: Parts = {
-      session,
+    const tokens = await Tokens.open(session, state);
+    const loaded = {
       account: new Account(session),
-      tokens: await Tokens.open(session, state),
       inbox: new Inbox(session),
       keyPackages: new KeyPackages(session),
       contacts: new Contacts(session),
       groups: new Groups(session),
       events: new EventLog(session),
     };
-    const { account, inbox, keyPackages, contacts, groups, events } = parts;
-    for (const part of [account, inbox, keyPackages, contacts, groups, events]) await part.load();
-    return new TacetClient(parts, state);
+    for (const part of Object.values(loaded)) await part.load();
+    return { parts: { session, tokens, ...loaded }, state };
   } catch (error) {
     await state.close();
     throw error;

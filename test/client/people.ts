@@ -10,6 +10,7 @@ export interface Person {
   readonly statePath: string;
   readonly client: TacetClient;
   readonly transport: Transport;
+  readonly deviceKey: Uint8Array;
   /** The group this person is in; fails unless it is exactly one. */
   readonly group: Group;
   /** Closes the client and opens it again from its files. */
@@ -29,6 +30,7 @@ export async function person(house: TestHouse, wrap = (transport: Transport): Tr
   let client = await open();
   return {
     statePath,
+    deviceKey,
     transport,
     get client() {
       return client;
