@@ -210,7 +210,6 @@ export const operations = {
 } as const;
 
 export type OperationName = keyof typeof operations;
-export type Operation = (typeof operations)[OperationName];
 export type RequestOf<N extends OperationName> = ValueOf<(typeof operations)[N]["request"]>;
 export type ReplyOf<N extends OperationName> = ValueOf<(typeof operations)[N]["reply"]>;
 
