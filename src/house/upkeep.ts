@@ -8,7 +8,8 @@ import { EPOCH_DAYS, OVERLAP_DAYS } from "../../tokens/epochs.ts";
 const DAY = 86400;
 const periods: readonly Period[] = [
   { room: "spent", seconds: EPOCH_DAYS * DAY, keepSeconds: OVERLAP_DAYS * DAY },
-  { room: "issuance", seconds: EPOCH_DAYS * DAY, keepSeconds: 0 },
+  // a key issues until it dies: who forgot sooner would give everybody a second batch in the overlap
+  { room: "issuance", seconds: EPOCH_DAYS * DAY, keepSeconds: OVERLAP_DAYS * DAY },
   { room: "receipt", seconds: DAY, keepSeconds: RECEIPT_DAYS * DAY },
 ];
 const TICK_MS = 5_000;

@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { startTestHouse, type TestHouse } from "../house.ts";
+import { EPOCH_DAYS, OVERLAP_DAYS } from "../../tokens/epochs.ts";
+import { rawAccount, rawHouse, type RawHouse } from "../raw-account.ts";
+
+const DAY = 86400;
+
+describe("house/upkeep", () => {
+  let house: TestHouse;
+  let raw: RawHouse;
+  beforeEach(async () => {
+    house = await startTestHouse();
+    raw = await rawHouse(house);
+  });
+  afterEach(async () => {
+    raw.close();
+    await house.stop();
+  });
+
+  /** Moves the clock; the client learns the new envelope key, and keeps to the issuer keys that it knows. */
+  const wait = async (days: number): Promise<void> => {
+    await house.advance(days * DAY);
+    const now = await rawHouse(house);
+    Object.assign(raw.to, { envelopeKey: now.to.envelopeKey });
+    now.close();
+  };
+
+  it("remembers who drew from a key for as long as the key is live", async () => {
+    const account = await rawAccount(house, raw, "mallory");
+    await account.draw("deliver");
+    const today = Math.floor(house.now() / DAY);
+    const left = EPOCH_DAYS - (today % EPOCH_DAYS);
+    await wait(left); // first day of the next epoch
+    await assert.rejects(account.draw("deliver"), { message: "token/conflict" });
+    await wait(OVERLAP_DAYS - 1); // last day of the old key
+    await assert.rejects(account.draw("deliver"), { message: "token/conflict" });
+    await wait(1);
+    await assert.rejects(account.draw("deliver"), { message: "token/unknown-key" });
+  });
+});
