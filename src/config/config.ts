@@ -70,6 +70,9 @@ export function parseConfig(text: string): Config {
   if (Buffer.byteLength(socket) > 107) {
     throw new ConfigProblem("socket: data_dir/http.sock is longer than 107 bytes, add socket with a shorter path");
   }
+  if (limits.header_seconds > limits.request_seconds) {
+    throw new ConfigProblem("limits.header_seconds: is longer than limits.request_seconds, lower it");
+  }
   return {
     dataDir,
     socket,

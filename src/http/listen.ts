@@ -45,7 +45,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const server = createServer(
     {
       maxHeaderSize: HEADER_BYTES,
-      headersTimeout: limits.headerSeconds * 1000,
+      // node refuses a longer time for a part than for the whole
+      headersTimeout: Math.min(limits.headerSeconds, limits.requestSeconds) * 1000,
       requestTimeout: limits.requestSeconds * 1000,
       keepAliveTimeout: limits.idleSeconds * 1000,
       connectionsCheckingInterval: 1_000,

@@ -49,6 +49,7 @@ describe("config", () => {
     ["a value for a section", `limits = 3\n${least}`, /^limits: must be a table/],
     ["an unknown source", least.replace('"file"', '"env"'), /^key\.source: must be one of "file", "passphrase_file"/],
     ["too many connections", `${least}[limits]\nconnections = 5000\n`, /^limits\.connections: .*from 1 to 700/],
+    ["headers slower than requests", `${least}[limits]\nrequest_seconds = 5\n`, /^limits\.header_seconds: is longer/],
     ["half a second", `${least}[envelope]\nrotation_seconds = 60.5\n`, /^envelope\.rotation_seconds: .*whole number/],
     ["a word for a switch", `${least}[tor]\npow = "yes"\n`, /^tor\.pow: must be true or false/],
     ["a long socket", `socket = "/${"x".repeat(107)}"\n${least}`, /^socket: .*below 108 bytes/],

@@ -28,7 +28,8 @@ export interface RequestSpec {
   readonly size?: SizeClass;
   readonly token?: Uint8Array;
   readonly requestId?: Uint8Array;
-  readonly payload?: Uint8Array;
+  /** A function is given the header's plaintext, which signatures cover. */
+  readonly payload?: Uint8Array | ((plainHeader: Buffer) => Uint8Array);
   readonly now: number;
   readonly publicKey: Uint8Array;
   /** Changes the header's plaintext before it is sealed. */
@@ -39,6 +40,8 @@ export interface RequestSpec {
 export interface BuiltRequest {
   readonly body: Buffer;
   readonly header: Buffer;
+  /** The HPKE context: key, base nonce, exporter secret. */
+  readonly context: Buffer;
   /** Throws when the reply was not sealed to this request. */
   open(reply: Uint8Array): { code: number; payload: Buffer };
 }
@@ -66,12 +69,14 @@ export function buildRequest(spec: RequestSpec): BuiltRequest {
   const headerEnd = HEADER_OFFSET + HEADER_LENGTH + 16;
   sealWith(context, 0, body.subarray(HEADER_OFFSET, headerEnd), plain, body.subarray(0, ENC_OFFSET));
   const frame = Buffer.alloc(sizes[size]);
-  pad(frame, spec.payload ?? Buffer.alloc(0));
+  const { payload = Buffer.alloc(0) } = spec;
+  pad(frame, typeof payload === "function" ? payload(plain) : payload);
   spec.spoilFrame?.(frame);
   sealWith(context, 1, body.subarray(headerEnd), frame);
   return {
     body,
     header: plain,
+    context,
     open(reply) {
       const opened = Buffer.alloc(Math.max(reply.length - 48, 0));
       if (opened.length === 0) throw new Fault("crypto/open");

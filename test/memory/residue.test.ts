@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { fork, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { ask, httpHead } from "../http/envelope-client.ts";
+import { cannotRead, scanProcess } from "./process-memory.ts";
+import { sendTraffic, type Target } from "./residue-traffic.ts";
+import { countHits, Scanner } from "./scanner.ts";
+
+const PLAIN = 100;
+const ROUNDS = 4;
+const WAIT_MS = 2_000;
+/** A process of ours is never smaller: less means that its memory was not read. */
+const LEAST_BYTES = 20 << 20;
+
+describe("memory/residue", () => {
+  let folder: string;
+  let child: ChildProcess | undefined;
+
+  const startServer = async (mode: "clean" | "leaky"): Promise<Target & { pid: number }> => {
+    const socketPath = join(folder, mode);
+    child = fork(new URL("residue-server.ts", import.meta.url), [socketPath, mode], {
+      execArgv: ["--expose-gc", "--import", "tsx"],
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+    });
+    const [said] = (await Promise.race([once(child, "message"), once(child, "exit")])) as [unknown];
+    const { serverKey } = (said ?? {}) as { serverKey?: string };
+    assert.ok(serverKey !== undefined, "the server started");
+    const directory = await ask(socketPath, httpHead(0, [], "GET /.well-known/tacet/directory HTTP/1.1"));
+    assert.ok(directory !== undefined && child.pid !== undefined);
+    return { socketPath, publicKey: directory.body, domain: Buffer.from(serverKey, "hex"), pid: child.pid };
+  };
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "tacet-residue-"));
+  });
+  afterEach(async () => {
+    if (child !== undefined && child.exitCode === null && child.signalCode === null) {
+      const gone = once(child, "exit");
+      child.kill("SIGKILL");
+      await gone;
+    }
+    child = undefined;
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it("two seconds after its last request a server holds nothing of any", async function () {
+    this.timeout(120_000);
+    const server = await startServer("clean");
+    const reason = cannotRead(server.pid);
+    if (reason !== undefined) {
+      this.test!.title += ` [${reason}]`;
+      this.skip();
+    }
+    const traffic = await sendTraffic(server, PLAIN, ROUNDS);
+    assert.equal(traffic.answered, PLAIN);
+    await pause(WAIT_MS);
+    process.kill(server.pid, "SIGSTOP"); // before the scanner is built, which takes a while
+    const scanner = new Scanner(traffic.canaries);
+    const bytes = scanProcess(server.pid, scanner);
+    assert.ok(bytes > LEAST_BYTES, `only ${bytes} bytes were read`);
+    assert.deepEqual(countHits(scanner.hits), []);
+    if (process.env["RESIDUE_VERBOSE"]) {
+      const other = new Scanner([...traffic.wire, ...traffic.headerTokens]);
+      scanProcess(server.pid, other);
+      console.log(`    ${bytes >> 20} MiB; ${traffic.sent} requests; besides`, countHits(other.hits));
+    }
+  });
+
+  it("control: one id kept as a string and one copied message are found", async function () {
+    this.timeout(60_000);
+    const server = await startServer("leaky");
+    const reason = cannotRead(server.pid);
+    if (reason !== undefined) {
+      this.test!.title += ` [${reason}]`;
+      this.skip();
+    }
+    const traffic = await sendTraffic(server, 8, 0);
+    assert.equal(traffic.answered, 8);
+    await pause(WAIT_MS);
+    process.kill(server.pid, "SIGSTOP");
+    const scanner = new Scanner(traffic.canaries);
+    scanProcess(server.pid, scanner);
+    const found = new Set(scanner.hits.map(({ kind, form }) => `${kind} ${form}`));
+    assert.ok(found.has("groupId hex"), [...found].join(", "));
+    assert.ok(found.has("message raw"), [...found].join(", "));
+    assert.ok(!scanner.hits.some(({ kind }) => kind === "groupKey" || kind === "signature"));
+  });
+});
