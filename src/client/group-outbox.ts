@@ -8,9 +8,9 @@ import { groupMessage } from "../wire/documents.ts";
 import { REQUEST_ID_LENGTH } from "../wire/frame.ts";
 import { operationOfNumber, operations, type OperationName, type RequestOf } from "../wire/operations.ts";
 import { ClientError } from "./errors.ts";
-import { adopted, commitOf } from "./group-pending.ts";
+import { adopted } from "./group-pending.ts";
 import { catchUp } from "./read-queue.ts";
-import { groupEntry, type GroupState, type Outgoing } from "./group-record.ts";
+import { groupEntry, type GroupState, type Outgoing, type Pending } from "./group-record.ts";
 import type { HeldGroup } from "./groups.ts";
 import type { Parts } from "./parts.ts";
 
@@ -36,7 +36,7 @@ export async function flush(parts: Parts, held: HeldGroup): Promise<void> {
       if (outgoing[0] === undefined) return;
       await prepare(parts, held, outgoing[0]);
     }
-    if ((await deliver(parts, held)) === "behind") behind++;
+    if ((await deliver(parts, held)) !== "done") behind++;
   }
   throw new ClientError("group/contended");
 }
@@ -66,47 +66,58 @@ async function prepare(parts: Parts, held: HeldGroup, message: Outgoing): Promis
 }
 
 /**
- * Sends the pending request. `done`: it had its effect, which is saved. `behind`: the group has moved on without it;
- * it is dropped, the queue is read, and the caller makes it anew. Errors that leave its fate open leave it pending.
+ * Sends the pending request. `done`: it had its effect, which is saved. `again`: it is dropped, since the group moved on
+ * without it or its token was of no use, and the caller makes it anew on what the queue has brought. Errors that leave
+ * its fate open leave it pending. Fault `group/unavailable` when the group has not moved and is not there either.
  */
-export async function deliver(parts: Parts, held: HeldGroup): Promise<"done" | "behind"> {
+export async function deliver(parts: Parts, held: HeldGroup): Promise<"done" | "again"> {
   const { pending, mls } = held.state;
   const operation = pending && operationOfNumber(pending.operation);
-  if (pending === undefined || mls === undefined || operation === undefined) return "behind";
+  if (pending === undefined || mls === undefined || operation === undefined) return "again";
   const answer = await send(parts, held, operation, pending.request).catch(outcomeOf);
+  const settled =
+    operation === "ds.commit"
+      ? await settleCommit(parts, held, pending, answer)
+      : await settleOther(parts, held, pending, answer);
+  if (settled) return "done";
+  if (answer instanceof Fault) throw answer;
+  if (answer === "no token") return "again";
+  await catchUp(parts);
+  if (held.state.mls?.epoch !== mls.epoch) return "again";
+  held.unavailableIn = mls.epoch;
+  throw new Fault("group/unavailable");
+}
 
-  if (commitOf(pending) !== undefined) {
-    // The queue decides: it holds our commit in its place if it was accepted, whether or not we got the answer.
-    await catchUp(parts);
-    if (held.adopted !== undefined && equal(held.adopted, pending.requestId)) return "done";
-    if (held.state.pending !== pending) return "behind";
-    if (answer !== "accepted") {
-      await keep(parts, held, { ...held.state, pending: undefined });
-      if (answer instanceof Fault) throw answer;
-      return "behind";
-    }
-    // Accepted, and yet not in the queue: it was full.
-    await keep(parts, held, adopted(parts, held.state));
-    return "done";
-  }
+// The queue decides: it holds our commit in its place if it was accepted, whether or not we got the answer.
+async function settleCommit(parts: Parts, held: HeldGroup, pending: Pending, answer: Answer): Promise<boolean> {
+  await catchUp(parts);
+  if (held.adopted !== undefined && equal(held.adopted, pending.requestId)) return true;
+  if (held.state.pending !== pending) return false;
+  // Accepted, and yet not in the queue: it was full.
+  const accepted = answer === "accepted";
+  await keep(parts, held, accepted ? adopted(parts, held.state) : { ...held.state, pending: undefined });
+  return accepted;
+}
 
-  if (operation === "ds.create" && answer === "behind") {
+async function settleOther(parts: Parts, held: HeldGroup, pending: Pending, answer: Answer): Promise<boolean> {
+  const { outgoing } = held.state;
+  const done = answer === "accepted" || answer === "answered before";
+  if (pending.operation === shape.number) {
+    // A message that was sent, or that is refused for what it is, is not sent again.
+    const sent = done || answer instanceof Fault ? 1 : 0;
+    await keep(parts, held, { ...held.state, outgoing: outgoing.slice(sent), pending: undefined });
+  } else if (answer === "no token") {
     await parts.tokens.spend("create", (token) => {
       const renewed = { ...pending, token: Buffer.from(token), requestId: randomBytes(REQUEST_ID_LENGTH) };
       return keep(parts, held, { ...held.state, pending: renewed });
     });
-    return "behind";
+  } else {
+    await keep(parts, held, { ...held.state, pending: undefined });
   }
-  // A message that was sent, or that is refused for what it is, is not sent again.
-  const settled = operation === "ds.send" && answer !== "behind" ? 1 : 0;
-  await keep(parts, held, { ...held.state, outgoing: held.state.outgoing.slice(settled), pending: undefined });
-  if (answer instanceof Fault) throw answer;
-  if (answer !== "behind") return "done";
-  await catchUp(parts);
-  return "behind";
+  return done;
 }
 
-type Answer = "accepted" | "answered before" | "behind" | Fault;
+type Answer = "accepted" | "answered before" | "behind" | "no token" | Fault;
 
 async function send(parts: Parts, held: HeldGroup, operation: OperationName, encoded: Uint8Array): Promise<Answer> {
   const { pending, mls } = held.state;
@@ -120,14 +131,10 @@ async function send(parts: Parts, held: HeldGroup, operation: OperationName, enc
   return "accepted";
 }
 
-// The key of an epoch that is over opens nothing, so a group that moved on looks like one that does not exist. A token
-// whose key is gone is made up for by a fresh one.
-const BEHIND: ReadonlySet<FaultCode> = new Set([
-  "group/epoch",
-  "group/unavailable",
-  "token/invalid",
-  "token/unknown-key",
-]);
+// The key of an epoch that is over opens nothing, so a group that moved on looks like one that does not exist.
+const BEHIND: ReadonlySet<FaultCode> = new Set(["group/epoch", "group/unavailable"]);
+// Its issuer key is gone: it lay too long.
+const NO_TOKEN: ReadonlySet<FaultCode> = new Set(["token/invalid", "token/unknown-key"]);
 // Group ids are random: one that exists was made by this very request.
 const BEFORE: ReadonlySet<FaultCode> = new Set(["token/spent", "group/exists"]);
 const REFUSED: ReadonlySet<FaultCode> = new Set([
@@ -141,6 +148,7 @@ const REFUSED: ReadonlySet<FaultCode> = new Set([
 function outcomeOf(error: unknown): Answer {
   if (!(error instanceof Fault)) throw error;
   if (BEHIND.has(error.code)) return "behind";
+  if (NO_TOKEN.has(error.code)) return "no token";
   if (BEFORE.has(error.code)) return "answered before";
   if (REFUSED.has(error.code)) return error;
   throw error;

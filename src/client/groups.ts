@@ -23,6 +23,8 @@ export interface HeldGroup {
   readonly circuit: string;
   /** The request id of the own commit that was adopted last, since this process runs. */
   adopted?: Uint8Array;
+  /** The epoch in which the server had no such group for us: what waits here would only cost tokens. */
+  unavailableIn?: number;
 }
 
 export class Groups {

@@ -21,7 +21,8 @@ export async function readOffers(parts: Parts): Promise<void> {
 /** Goes on with what an interruption left. What cannot be sent now must not keep what has come from being read. */
 export async function resume(parts: Parts): Promise<void> {
   for (const held of parts.groups.all) {
-    if (held.state.mls === undefined) continue;
+    const { mls } = held.state;
+    if (mls === undefined || held.unavailableIn === mls.epoch) continue;
     try {
       await flush(parts, held);
     } catch (error) {
