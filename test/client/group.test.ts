@@ -3,10 +3,13 @@ import assert from "node:assert/strict";
 import { makeIntroduction } from "../../src/client/credentials.ts";
 import { change } from "../../src/client/group-commit.ts";
 import { enqueue, flush } from "../../src/client/group-outbox.ts";
-import type { HeldGroup } from "../../src/client/groups.ts";
+import { joined, type HeldGroup } from "../../src/client/groups.ts";
 import { openParts } from "../../src/client/open.ts";
 import type { Parts } from "../../src/client/parts.ts";
 import type { ClientState } from "../../src/client/state.ts";
+import { resume } from "../../src/client/sync.ts";
+import { randomBytes } from "../../src/crypto/random.ts";
+import { createGroup } from "../../src/mls/client.ts";
 import { encode } from "../../src/wire/codec.ts";
 import { friendship, groupMessageKinds, introductions } from "../../src/wire/documents.ts";
 import { startTestHouse, type TestHouse } from "../house.ts";
@@ -80,6 +83,19 @@ describe("client/group", function () {
     await enqueue(parts, held, { kind: 99, body: Buffer.from("of a kind to come") });
     await say("text", Buffer.from("still here"));
     assert.deepEqual(texts(await bob.sync()), ["mallory: still here"]);
+  });
+
+  it("spends one token, and no more, on a group that the server does not have", async () => {
+    const { inbox, groups, tokens, session } = parts;
+    const [handle] = await inbox.mintHandles(1);
+    const now = session.clock();
+    const mls = await createGroup({ groupId: randomBytes(16), pseudonym: randomBytes(16), handle: handle!, now });
+    const nowhere = groups.add(joined(parts, mls));
+    const before = tokens.count("deliver");
+    await enqueue(parts, nowhere, { kind: groupMessageKinds.text, body: Buffer.from("anybody?") });
+    await assert.rejects(flush(parts, nowhere), { code: "group/unavailable" });
+    await resume(parts);
+    assert.equal(tokens.count("deliver"), before - 1);
   });
 
   it("refuses a contact whose published KeyPackage is introduced by somebody else", async () => {

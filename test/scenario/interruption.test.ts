@@ -94,6 +94,24 @@ describe("scenario: interruption", function () {
     });
   }
 
+  it("a message that was sent, but answered to a client long dead, comes once", async () => {
+    const { alice, bob, wire } = await mortalAnd();
+    await bob.client.requestContact(alice.client.name!);
+    await alice.sync();
+    await alice.client.accept(alice.client.contactRequests()[0]!);
+    await bob.sync();
+    assert.equal(await dying(alice, wire, 1, "lose-reply", () => alice.group.send("once")), false);
+    await house.advance(7200);
+    await alice.sync();
+    await alice.group.send("and on");
+    assert.deepEqual(
+      texts(await bob.sync()),
+      ["once", "and on"].map((text) => `${alice.client.name}: ${text}`),
+    );
+    await alice.stop();
+    await bob.stop();
+  });
+
   it("an event is given again until the app has come back for more", async () => {
     const { alice, bob } = await mortalAnd();
     await bob.client.requestContact(alice.client.name!);
