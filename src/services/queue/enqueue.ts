@@ -34,13 +34,16 @@ export const enqueue =
     });
   };
 
-/** One entry a queue, its items in the order given. */
+/**
+ * One entry a queue, its items in the order given. No item comes twice: a group may name one queue in many leaves, and
+ * then one token would fill it.
+ */
 function byQueue(single: Addressed[]): Addressed[] {
   const grouped: Addressed[] = [];
   for (const one of single.toSorted((a, b) => Buffer.compare(a.queueId, b.queueId))) {
     const last = grouped.at(-1);
-    if (last !== undefined && last.queueId.equals(one.queueId)) last.items.push(...one.items);
-    else grouped.push(one);
+    if (last === undefined || !last.queueId.equals(one.queueId)) grouped.push(one);
+    else last.items.push(...one.items.filter((item) => !last.items.includes(item)));
   }
   return grouped;
 }
