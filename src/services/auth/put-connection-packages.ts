@@ -7,7 +7,7 @@ import { connectionPackage, DOCUMENT_VERSION, splitSigned } from "../../wire/doc
 import { operations } from "../../wire/operations.ts";
 import type { Handler } from "../ports.ts";
 import { signedIn } from "./client.ts";
-import { dayOf, load, nameRecord, save } from "./records.ts";
+import { dayOf, load, nameRecord, PUBLICATIONS, save } from "./records.ts";
 
 /** Last day on which a connection package may be used, at most this far ahead. */
 export const PACKAGE_DAYS = 365;
@@ -24,9 +24,10 @@ export const putConnectionPackages: Handler<"as.putConnectionPackages"> = async 
   if (record === undefined) throw new Fault("server/error");
   const whole = encode(operations["as.putConnectionPackages"].request, request, (size) => call.arena.take(size));
   const publication = derive(call.arena.take(32), "publication", undefined, whole);
-  // A retry must not bring back what was handed out since.
-  if (equal(record.publication, publication)) return {};
-  save(call, "name", nameRecord, account.name, { ...record, packages, lastResort, publication });
+  // Neither a retry nor a replay may bring back what was handed out since.
+  if (record.publications.some((earlier) => equal(earlier, publication))) return {};
+  const publications = [publication, ...record.publications.slice(0, PUBLICATIONS - 1)];
+  save(call, "name", nameRecord, account.name, { ...record, packages, lastResort, publications });
   return {};
 };
 

@@ -10,6 +10,9 @@ const key = fixed(32);
 /** Clients a user may have. */
 const CLIENTS = 10;
 
+/** More publications than a client makes while a request of its own can be replayed (PROTOCOL.md section 5). */
+export const PUBLICATIONS = 16;
+
 /** Room `account`, name = user id. */
 export const accountRecord = struct({
   name: bytes(NAME_MAX),
@@ -23,8 +26,8 @@ export const nameRecord = struct({
   packages: list(bytes(CONNECTION_PACKAGE_MAX), operations["as.putConnectionPackages"].limits.packages),
   /** Empty before the first publication. */
   lastResort: bytes(CONNECTION_PACKAGE_MAX),
-  /** Digest of the publication this is what is left of: publishing the same again changes nothing. */
-  publication: key,
+  /** Digests of the last publications, the newest first: publishing one of them again changes nothing. */
+  publications: list(key, PUBLICATIONS),
 });
 
 /** Room `directQueue`, name = user id. Its lock covers the requests in room `directItem`, numbered from 1. */

@@ -39,7 +39,7 @@ export const register =
       credential: signed,
       packages: [],
       lastResort: empty,
-      publication: call.arena.take(32),
+      publications: [],
     });
     return { userId, clientId, credential: signed };
   };

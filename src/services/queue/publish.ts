@@ -7,7 +7,7 @@ import { encode } from "../../wire/codec.ts";
 import { operations } from "../../wire/operations.ts";
 import type { Handler } from "../ports.ts";
 import { ownedQueue, saveOwned } from "./owner.ts";
-import { keyPackageRecord, load, save } from "./records.ts";
+import { keyPackageRecord, load, PUBLICATIONS, save } from "./records.ts";
 
 export const publish: Handler<"qs.publish"> = async (request, call) => {
   const { queueId, keyPackages, lastResort } = request;
@@ -19,10 +19,11 @@ export const publish: Handler<"qs.publish"> = async (request, call) => {
   }
   const whole = encode(operations["qs.publish"].request, request, (size) => call.arena.take(size));
   const publication = derive(call.arena.take(32), "publication", undefined, whole);
-  // A retry must not bring back what was claimed since: a KeyPackage is used once.
-  const before = await load(call, "keyPackage", keyPackageRecord, queueId);
-  if (before !== undefined && equal(before.publication, publication)) return {};
-  save(call, "keyPackage", keyPackageRecord, queueId, { keyPackages, lastResort, publication });
+  // Neither a retry nor a replay may bring back what was claimed since: a KeyPackage is used once.
+  const before = (await load(call, "keyPackage", keyPackageRecord, queueId))?.publications ?? [];
+  if (before.some((earlier) => equal(earlier, publication))) return {};
+  const publications = [publication, ...before.slice(0, PUBLICATIONS - 1)];
+  save(call, "keyPackage", keyPackageRecord, queueId, { keyPackages, lastResort, publications });
   saveOwned(call, queueId, queue, false);
   return {};
 };

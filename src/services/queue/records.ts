@@ -8,6 +8,9 @@ import { operations } from "../../wire/operations.ts";
 const id = fixed(16);
 const key = fixed(32);
 
+/** More publications than an owner makes while a request of its own can be replayed (PROTOCOL.md section 5). */
+export const PUBLICATIONS = 16;
+
 /** Room `queue`, name = queue id. Its lock covers the items in room `queueItem` of the same name. */
 export const queueRecord = struct({
   ownerKey: key,
@@ -28,8 +31,8 @@ export type QueueRecord = ValueOf<typeof queueRecord>;
 export const keyPackageRecord = struct({
   keyPackages: list(bytes(SEALED_KEY_PACKAGE_MAX), operations["qs.publish"].limits.keyPackages),
   lastResort: bytes(SEALED_KEY_PACKAGE_MAX),
-  /** Digest of the publication this is what is left of: publishing the same again changes nothing. */
-  publication: key,
+  /** Digests of the last publications, the newest first: publishing one of them again changes nothing. */
+  publications: list(key, PUBLICATIONS),
 });
 
 /** Room `friendship`, name = digest of the friendship token. */

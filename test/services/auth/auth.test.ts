@@ -132,6 +132,16 @@ describe("services/auth", () => {
       assert.deepEqual((await discover("alice")).package, last);
     });
 
+    it("a replayed older publication takes the place of no newer one", async () => {
+      const user = await TestUser.register(services, "alice");
+      const [one, two, last] = [user.package(), user.package(), user.package(1)];
+      await user.put([one], last);
+      await discover("alice");
+      await user.put([two], last);
+      await user.put([one], last);
+      assert.deepEqual((await discover("alice")).package, two);
+    });
+
     it("refuse 65 packages and every package that is not of the form", async () => {
       const user = await TestUser.register(services, "alice");
       const malformed = { code: "wire/malformed" };

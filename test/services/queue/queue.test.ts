@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "../../../src/crypto/random.ts";
+import { PUBLICATIONS } from "../../../src/services/queue/records.ts";
 import { openArenas, keyPair, Services } from "../services.ts";
 import { sealedKeyPackage, TestQueue } from "./test-queue.ts";
 
@@ -71,6 +72,16 @@ describe("services/queue", () => {
       assert.deepEqual(await queue.claim(), last);
       await queue.publish([two, one], last); // control: not the same publication
       assert.deepEqual(await queue.claim(), two);
+    });
+
+    it("a replayed older publication takes the place of no newer one", async () => {
+      const queue = await TestQueue.create(services);
+      const publications = Array.from({ length: PUBLICATIONS }, () => [sealedKeyPackage()]);
+      const last = sealedKeyPackage();
+      for (const keyPackages of publications) await queue.publish(keyPackages, last);
+      for (const keyPackages of publications) await queue.publish(keyPackages, last);
+      assert.deepEqual(await queue.claim(), publications.at(-1)?.[0]);
+      assert.deepEqual(await queue.claim(), last);
     });
 
     it("refuses with one code who is unknown and who has nothing", async () => {
