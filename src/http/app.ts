@@ -31,6 +31,9 @@ function publicPage(method: string | undefined, url: string | undefined, documen
   return nothing;
 }
 
+const closed = (res: ServerResponse): Promise<void> =>
+  new Promise((resolve) => void (res.closed ? resolve() : res.once("close", resolve)));
+
 /** `uploadOf` gives the reader that was put on a request before koa saw it. */
 export function makeApp(
   deps: ExchangeDeps & { readonly documents: Documents },
@@ -46,7 +49,7 @@ export function makeApp(
       if (upload === undefined) throw new Fault("server/error");
       const { status, body, type, challenge }: Page =
         req.method === "POST" && req.url === API_PATH
-          ? await exchange(upload, req.headers.authorization, deps)
+          ? await exchange(upload, req.headers.authorization, closed(res), deps)
           : publicPage(req.method, req.url, deps.documents);
       // A client that writes before it reads must not find a closed connection: its upload is heard to the end.
       const whole = await upload.drain(DRAIN_LIMIT);

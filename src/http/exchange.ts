@@ -71,7 +71,12 @@ function seal(
 }
 
 /** Answers one request of the API. Rejects with UploadEnded when the client went away before its request was whole. */
-export async function exchange(upload: Upload, authorization: string | undefined, deps: ExchangeDeps): Promise<Answer> {
+export async function exchange(
+  upload: Upload,
+  authorization: string | undefined,
+  gone: Promise<void>,
+  deps: ExchangeDeps,
+): Promise<Answer> {
   const { arenas, keys, observe } = deps;
   const length = classOfLength(upload.length);
   if (length === undefined) {
@@ -104,7 +109,7 @@ export async function exchange(upload: Upload, authorization: string | undefined
       const payload = openBody(envelope.context, sealed);
       const reservation = held;
       held = undefined; // dispatch gives it back or spends it
-      reply = await deps.dispatch({ operation, header: envelope.header, payload, reservation, arena, now });
+      reply = await deps.dispatch({ operation, header: envelope.header, payload, reservation, arena, now, gone });
     } catch (error) {
       if (error instanceof UploadEnded) throw error;
       reply = refusal(error, now, observe);

@@ -31,6 +31,8 @@ export interface OpenedRequest {
   readonly arena: Arena;
   /** Unix seconds. */
   readonly now: number;
+  /** Resolves when the connection is over: nobody waits for the answer any more. */
+  readonly gone: Promise<void>;
 }
 
 /** Code 0 is success, anything else a Fault's number. `payload` may lie in the arena. */

@@ -12,9 +12,13 @@ interface Slab {
   used: number;
 }
 
-/** Slab sizes and counts, smallest first: one locked region per tier, cut once at start. Bytes. */
+/**
+ * Slab sizes and counts, smallest first: one locked region per tier, cut once at start. Bytes. Every connection the
+ * listener takes may hold a small and a medium request that is never finished, and others are still served.
+ */
 export const defaultTiers: readonly (readonly [size: number, count: number])[] = [
   [16 << 10, 768],
+  [34 << 10, 768],
   [64 << 10, 48],
   [1 << 20, 8],
 ];

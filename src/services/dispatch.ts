@@ -33,6 +33,8 @@ export interface Dispatched {
   readonly arena: Arena;
   /** Unix seconds. */
   readonly now: number;
+  /** Resolves when nobody waits for the answer any more. */
+  readonly gone?: Promise<void>;
 }
 
 /** Never throws: a refusal is a code. `payload` lies in the arena or is empty. */
@@ -70,7 +72,7 @@ export function makeDispatch(deps: { domain: Uint8Array; store: Store; handlers:
       if (signed && payload.length < SIGNATURE_LENGTH) return refusal("wire/malformed");
       const body = signed ? payload.subarray(0, payload.length - SIGNATURE_LENGTH) : payload;
       const decoded = decode(shape.request as Codec<unknown>, body) as never;
-      const receipt = reservation && makeReceipt(arena, reservation, requestId, payload, now);
+      const receipt = reservation && makeReceipt(arena, reservation, requestId, body, now);
       if (receipt && reservation?.state === "replay") {
         return await store.read(arena, (view) => receipt.find(view)).catch((e: unknown) => refusal(outward(e)));
       }
@@ -110,7 +112,7 @@ export function makeDispatch(deps: { domain: Uint8Array; store: Store; handlers:
       };
 
       try {
-        return await untilAnswered(attempt);
+        return await untilAnswered(attempt, request.gone);
       } catch (error) {
         const code = outward(error);
         // Work was done: the token is spent, and a retry learns the same refusal. Our own trouble costs nothing.
@@ -127,9 +129,13 @@ export function makeDispatch(deps: { domain: Uint8Array; store: Store; handlers:
   };
 }
 
-/** Runs `attempt` again each time the wake-up it asked for comes, until it asks no more or its seconds are over. */
+/**
+ * Runs `attempt` again each time the wake-up it asked for comes, until it asks no more, its seconds are over or the asker
+ * is gone: an arena must not be held for nobody.
+ */
 async function untilAnswered(
   attempt: () => Promise<{ outcome: Outcome; wake?: Promise<void>; seconds: number }>,
+  gone: Promise<void> | undefined,
 ): Promise<Outcome> {
   let timer: NodeJS.Timeout | undefined;
   let over: Promise<boolean> | undefined;
@@ -139,6 +145,7 @@ async function untilAnswered(
       if (wake === undefined || seconds <= 0) return outcome;
       over ??= new Promise((resolve) => {
         timer = setTimeout(() => resolve(true), seconds * 1000);
+        void gone?.then(() => resolve(true));
       });
       if (await Promise.race([wake.then(() => false), over])) return outcome;
     }
@@ -147,11 +154,12 @@ async function untilAnswered(
   }
 }
 
-// A receipt lets a retry (same token, request id and payload) have the answer it missed, and nobody else anything: the
-// reply is sealed under a key derived from the request id, which the server forgets.
-function makeReceipt(arena: Arena, reservation: Reservation, requestId: Uint8Array, payload: Buffer, now: number) {
+// A receipt lets a retry (same token, request id and request) have the answer it missed, and nobody else anything: the
+// reply is sealed under a key derived from the request id, which the server forgets. The signature is no part of what
+// must be the same: it covers the header, whose window moves on.
+function makeReceipt(arena: Arena, reservation: Reservation, requestId: Uint8Array, body: Buffer, now: number) {
   const key = derive(arena.take(32), "receiptKey", requestId);
-  const digest = derive(arena.take(32), "receiptBinding", requestId, payload);
+  const digest = derive(arena.take(32), "receiptBinding", requestId, body);
   const today = Math.floor(now / DAY);
   const { name, epoch, binding } = reservation;
 

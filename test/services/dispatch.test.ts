@@ -46,6 +46,7 @@ describe("services/dispatch", () => {
       state?: "fresh" | "replay";
       now?: number;
       headerBytes?: Buffer;
+      gone?: Promise<void>;
     }) => {
       const arena = arenas.arena();
       const requestId = options.requestId ?? randomBytes(16);
@@ -63,6 +64,7 @@ describe("services/dispatch", () => {
           },
           arena,
           now: options.now ?? NOW,
+          ...(options.gone !== undefined && { gone: options.gone }),
         });
         return { code, payload: Buffer.from(payload) };
       } finally {
@@ -70,9 +72,9 @@ describe("services/dispatch", () => {
       }
     };
   };
-  const headerOf = (operation: OperationName, requestId: Uint8Array): Buffer => {
+  const headerOf = (operation: OperationName, requestId: Uint8Array, window = 3_000_000): Buffer => {
     const { number } = operations[operation];
-    const fields = { version: 1, reserved: 0, operation: number, window: 3_000_000, requestId };
+    const fields = { version: 1, reserved: 0, operation: number, window, requestId };
     return encode(header, { ...fields, token: Buffer.alloc(162), padding: Buffer.alloc(6) }, Buffer.alloc);
   };
   const payloadOf = (operation: OperationName, request: object): Buffer =>
@@ -119,6 +121,31 @@ describe("services/dispatch", () => {
     const other = payloadOf("as.discover", { name: Buffer.from("other") });
     assert.equal((await ask({ ...retry, payload: other })).code, spent);
     assert.notEqual((await ask({ ...retry, requestId: randomBytes(16) })).code, 0);
+    assert.equal(runs, 1);
+  });
+
+  it("a signed request that is tried again in a later window gets the answer it missed", async () => {
+    const [publicKey, secret] = [Buffer.alloc(32), Buffer.alloc(64)];
+    signKeypair(publicKey, secret);
+    const [name, requestId] = [randomBytes(32), randomBytes(16)];
+    const fields = { groupId: randomBytes(16), groupKey: randomBytes(32), leaf: 0 };
+    const send = payloadOf("ds.send", { ...fields, message: randomBytes(50) });
+    const other = payloadOf("ds.send", { ...fields, message: randomBytes(50) });
+    let runs = 0;
+    const ask = makeAsk("ds.send", async (_, call) => {
+      call.authenticate(publicKey);
+      runs++;
+      return {};
+    });
+    const inWindow = (window: number, body: Buffer) => {
+      const headerBytes = headerOf("ds.send", requestId, window);
+      const signature = sign(Buffer.alloc(64), "request", secret, domain, headerBytes, body);
+      return { headerBytes, payload: Buffer.concat([body, signature]), name };
+    };
+    const replay = { state: "replay" } as const;
+    assert.equal((await ask(inWindow(3_000_000, send))).code, 0);
+    assert.equal((await ask({ ...inWindow(3_000_001, send), ...replay })).code, 0);
+    assert.equal((await ask({ ...inWindow(3_000_001, other), ...replay })).code, faults["token/spent"].number);
     assert.equal(runs, 1);
   });
 
@@ -203,5 +230,13 @@ describe("services/dispatch", () => {
     });
     assert.equal((await late({ payload, headerBytes })).code, 0);
     assert.ok(performance.now() - began >= 190);
+    const abandoned = makeAsk("qs.mintHandles", async (_, call) => {
+      call.authenticate(publicKey);
+      call.waitFor(new Promise(() => undefined), 20);
+      return { handles: [] };
+    });
+    const left = performance.now();
+    await abandoned({ payload, headerBytes, gone: new Promise((resolve) => setTimeout(resolve, 50)) });
+    assert.ok(performance.now() - left < 5000, "nobody waits any more");
   });
 });
