@@ -58,6 +58,7 @@ const work = {
   secret: lockedAlloc(32),
   block: lockedAlloc(32),
   nonce: lockedAlloc(12),
+  salt: lockedAlloc(64),
 };
 const wipeWork = (): void => wipe(...Object.values(work));
 
@@ -167,8 +168,9 @@ export function openWith(
 // RFC 9458 section 4.4: secret = Export(label, 32); prk = Extract(enc || response_nonce, secret); key and nonce by Expand.
 function replyKeys(context: Uint8Array, enc: Uint8Array, responseNonce: Uint8Array): void {
   hmac(work.secret, context.subarray(44, 76), L.sec, REPLY_CONTEXT, ONE);
-  const salt = Buffer.concat([enc, responseNonce]); // public
-  hmac(work.prk, salt, work.secret);
+  work.salt.set(enc);
+  work.salt.set(responseNonce, ENC_LENGTH);
+  hmac(work.prk, work.salt, work.secret);
   hmac(work.shared, work.prk, REPLY_KEY, ONE);
   hmac(work.block, work.prk, REPLY_NONCE, ONE);
 }

@@ -59,15 +59,11 @@ describe("memory/residue", () => {
     assert.equal(traffic.answered, PLAIN);
     await pause(WAIT_MS);
     process.kill(server.pid, "SIGSTOP"); // before the scanner is built, which takes a while
-    const scanner = new Scanner(traffic.canaries);
+    // the ciphertext too: until its envelope key is destroyed it is as good as the plaintext to who takes the memory
+    const scanner = new Scanner([...traffic.canaries, ...traffic.wire]);
     const bytes = scanProcess(server.pid, scanner);
     assert.ok(bytes > LEAST_BYTES, `only ${bytes} bytes were read`);
     assert.deepEqual(countHits(scanner.hits), []);
-    if (process.env["RESIDUE_VERBOSE"]) {
-      const other = new Scanner([...traffic.wire, ...traffic.headerTokens]);
-      scanProcess(server.pid, other);
-      console.log(`    ${bytes >> 20} MiB; ${traffic.sent} requests; besides`, countHits(other.hits));
-    }
   });
 
   it("control: one id kept as a string and one copied message are found", async function () {
