@@ -83,6 +83,7 @@ export class PublicGroup {
     const info = readGroupInfo(bytes);
     const context = info.groupContext;
     checkContext(context);
+    valid(info.confirmationTag.length === KEY_LENGTH);
     const extension = info.extensions.find((e) => e.extensionType === "ratchet_tree");
     valid(extension !== undefined);
     const tree = PublicTree.from(readRatchetTree(extension.extensionData));

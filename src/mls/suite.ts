@@ -31,6 +31,10 @@ export const MAX_MEMBERS = 1000;
 /** Nodes of the smallest full tree that holds MAX_MEMBERS leaves (RFC 9420 appendix C: 2 * 1024 - 1). */
 export const MAX_NODES = 2047;
 export const MAX_GROUP_ID = 32;
+/** Entries of a leaf's capabilities, each list by itself: a leaf stays in the group's state for as long as its member. */
+export const MAX_CAPABILITIES = 32;
+/** Extensions of one list. */
+export const MAX_EXTENSIONS = 8;
 /** Bytes of all extension data of one list, the ratchet tree apart. */
 export const MAX_EXTENSION_BYTES = 1024;
 /** Bytes of a KeyPackage message: ours take 385. */

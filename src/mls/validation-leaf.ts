@@ -10,7 +10,9 @@ import {
   HANDLE_LENGTH,
   KEY_LENGTH,
   LAST_RESORT,
+  MAX_CAPABILITIES,
   MAX_EXTENSION_BYTES,
+  MAX_EXTENSIONS,
   MAX_LIFETIME,
   PSEUDONYM_LENGTH,
   QUEUE_HANDLE,
@@ -38,8 +40,9 @@ export function handleOf(leaf: LeafNode): Uint8Array {
   return extension.extensionData;
 }
 
-/** At most one of each type (section 13.4) and a bounded total. */
+/** At most one of each type (section 13.4), a bounded number and a bounded total. */
 export function checkExtensionList(extensions: readonly Extension[]): void {
+  within(extensions.length <= MAX_EXTENSIONS);
   let total = 0;
   extensions.forEach(({ extensionType, extensionData }, i) => {
     total += extensionData.length;
@@ -83,6 +86,9 @@ export function checkLeaf(leaf: LeafNode, index: number, context: GroupContext):
   handleOf(leaf);
   valid(leaf.hpkePublicKey.length === KEY_LENGTH && leaf.signaturePublicKey.length === KEY_LENGTH);
   const can = leaf.capabilities;
+  for (const list of [can.versions, can.ciphersuites, can.extensions, can.proposals, can.credentials]) {
+    within(list.length <= MAX_CAPABILITIES);
+  }
   valid(can.credentials.includes("basic"));
   valid(can.extensions.includes(QUEUE_HANDLE));
   checkSupports(can, context.extensions);

@@ -1,12 +1,15 @@
 // What the server's public group refuses, and with which code. Each case starts from a commit that is accepted.
 import assert from "node:assert/strict";
-import { joinGroupExternal, type ClientState, type LeafNode } from "ts-mls";
+import { generateKeyPackageWithKey, joinGroupExternal, type ClientState, type LeafNode } from "ts-mls";
+import { encode } from "ts-mls/codec/tlsEncoder.js";
+import { signWithLabel } from "ts-mls/crypto/signature.js";
+import { groupInfoTBSEncoder } from "ts-mls/groupInfo.js";
 import { Fault, type FaultCode } from "../../src/fault.ts";
 import { clientConfig } from "../../src/mls/config.ts";
-import { makeKeyPackage, readPrivateKeys } from "../../src/mls/key-package.ts";
+import { leafExtensions, makeKeyPackage, readPrivateKeys } from "../../src/mls/key-package.ts";
 import { readGroupInfo, readKeyPackage, writeMessage } from "../../src/mls/messages.ts";
 import { PublicGroup } from "../../src/mls/public-group.ts";
-import { cipherSuite, MAX_LIFETIME, QUEUE_HANDLE } from "../../src/mls/suite.ts";
+import { capabilities, cipherSuite, MAX_CAPABILITIES, MAX_LIFETIME, QUEUE_HANDLE } from "../../src/mls/suite.ts";
 import { randomBytes } from "../../src/crypto/random.ts";
 import { rawCommit, rawState, resigned, type RawCommit } from "./raw.ts";
 import { identity, lifetime, newKeyPackage, now, World } from "./world.ts";
@@ -242,6 +245,45 @@ describe("public group refusals", () => {
     const twin = await makeKeyPackage({ ...identity(), pseudonym, ...lifetime });
     const twins = await rawCommit(careless, { forcePath: true, extraProposals: [adding(twin.keyPackage)] });
     refused("group/policy", () => validate(twins));
+  });
+
+  it("leaves and lists that would fill the group's state", async () => {
+    const { signKey, publicKey } = await cipherSuite.signature.keygen();
+    const fat = async (entries: number, extensions: number): Promise<RawCommit> => {
+      const { pseudonym, handle } = identity();
+      const { publicPackage } = await generateKeyPackageWithKey(
+        { credentialType: "basic", identity: pseudonym },
+        { ...capabilities, extensions: [QUEUE_HANDLE, ...Array.from({ length: entries }, (_, i) => 0xf100 + i)] },
+        { notBefore: BigInt(lifetime.notBefore), notAfter: BigInt(lifetime.notAfter) },
+        Array.from({ length: extensions }, (_, i) => ({ extensionType: 0xf100 + i, extensionData: new Uint8Array(0) })),
+        { signKey, publicKey },
+        cipherSuite,
+        leafExtensions(handle),
+      );
+      const extraProposals = [{ proposalType: "add" as const, add: { keyPackage: publicPackage } }];
+      return rawCommit(state, { forcePath: true, extraProposals });
+    };
+    validate(await fat(MAX_CAPABILITIES - 1, 0)); // control
+    for (const made of [await fat(MAX_CAPABILITIES, 0), await fat(5000, 0), await fat(100, 100)]) {
+      refused("group/limit", () => validate(made));
+    }
+  });
+
+  it("a confirmation tag of another length at creation", async () => {
+    const founder = (await World.create()).clients[0]!;
+    const info = readGroupInfo(await founder.groupInfo());
+    const { signaturePrivateKey } = rawState(founder);
+    const tagged = async (length: number): Promise<Uint8Array> => {
+      const changed = { ...info, confirmationTag: new Uint8Array(length) };
+      const tbs = encode(groupInfoTBSEncoder)(changed);
+      const signature = await signWithLabel(signaturePrivateKey, "GroupInfoTBS", tbs, cipherSuite.signature);
+      return writeMessage({ wireformat: "mls_group_info", groupInfo: { ...changed, signature } });
+    };
+    PublicGroup.create(await tagged(32), now); // control
+    for (const length of [0, 31, 33, 9000]) {
+      const bytes = await tagged(length);
+      refused("group/invalid", () => PublicGroup.create(bytes, now));
+    }
   });
 
   it("a group to be created that is not new, or whose founder's leaf is out of time", async () => {
