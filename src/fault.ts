@@ -1,7 +1,7 @@
 // The closed list of refusals. A fault has a code and nothing else: no data may travel in an error.
 
 /**
- * Every refusal the house can give. The number is what travels on the wire (u16, PROTOCOL.md section 6) and never
+ * Every refusal the house can give. The number is what travels on the wire (u16, PROTOCOL.md section 10) and never
  * changes meaning; `status` is the HTTP status of the reply that carries it.
  */
 export const faults = {

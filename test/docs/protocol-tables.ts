@@ -1,0 +1,42 @@
+// The tables of PROTOCOL.md that say what the code says: operations and refusals.
+import { faults } from "../../src/fault.ts";
+import { operations } from "../../src/wire/operations.ts";
+import { writeTable } from "./markdown.ts";
+
+// Faults from here on never leave the process (src/services/dispatch.ts).
+const FIRST_LOCAL = faults["memory/exhausted"].number;
+
+type Shown<T> = Readonly<Record<string, T>>;
+type Operations = Shown<{
+  number: number;
+  caller: string;
+  token: string;
+  size: { request: string; reply: string };
+  limits: Shown<number>;
+}>;
+
+// packagesPerToken -> packages per token
+const inWords = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+
+export function operationTable(all: Operations = operations): string {
+  const rows = Object.entries(all).map(([name, { number, caller, token, size, limits }]) => [
+    String(number),
+    `\`${name}\``,
+    caller,
+    token === "none" ? "none" : `\`${token}\``,
+    size.request,
+    size.reply,
+    Object.entries(limits)
+      .map(([what, limit]) => `${inWords(what)} ${limit}`)
+      .join(", "),
+  ]);
+  return writeTable([["number", "operation", "caller", "token", "request", "reply", "limits"], ...rows]);
+}
+
+/** Without `envelope/unknown-key`: where it is met there is no key to seal a reply with. */
+export function refusalTable(all: Shown<{ number: number; status: number }> = faults): string {
+  const rows = Object.entries(all)
+    .filter(([code, { number }]) => number < FIRST_LOCAL && code !== "envelope/unknown-key")
+    .map(([code, { number, status }]) => [String(number), `\`${code}\``, status === 401 ? "401" : "200"]);
+  return writeTable([["number", "code", "status"], ...rows]);
+}
