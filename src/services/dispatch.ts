@@ -10,6 +10,7 @@ import { decode, encode, type Codec } from "../wire/codec.ts";
 import { header } from "../wire/frame.ts";
 import { operations, type OperationName } from "../wire/operations.ts";
 import type { Call, Handler, Handlers } from "./ports.ts";
+import { Tries } from "./tries.ts";
 
 /** A token that the gate holds for this request (tokens/redeemer.ts). */
 export interface Reservation {
@@ -61,6 +62,7 @@ const refusal = (code: FaultCode): Outcome => ({ code: faults[code].number, payl
 
 export function makeDispatch(deps: { domain: Uint8Array; store: Store; handlers: Handlers }): Dispatch {
   const { domain, store, handlers } = deps;
+  const tries = new Tries();
 
   return async (request) => {
     const { arena, now, payload, reservation } = request;
@@ -100,6 +102,8 @@ export function makeDispatch(deps: { domain: Uint8Array; store: Store; handlers:
               seconds = limit;
             },
           };
+          const earlier = await receipt?.earlier(tx);
+          if (earlier !== undefined) return earlier;
           const reply = await handler(decoded, call);
           if (!authenticated) throw new Fault("server/error");
           const bytes = encode(shape.reply as Codec<unknown>, reply, (size) => arena.take(size));
@@ -112,12 +116,18 @@ export function makeDispatch(deps: { domain: Uint8Array; store: Store; handlers:
       };
 
       try {
-        return await untilAnswered(attempt, request.gone);
+        const outcome = await untilAnswered(attempt, request.gone);
+        if (reservation) tries.forget(reservation.name);
+        return outcome;
       } catch (error) {
         const code = outward(error);
         // Work was done: the token is spent, and a retry learns the same refusal. Our own trouble costs nothing.
-        if (receipt && !isServers(code)) {
-          await store.transact(arena, async (tx) => receipt.write(tx, refusal(code)));
+        if (reservation && receipt && !isServers(code) && !tries.another(code, reservation.name)) {
+          return await store.transact(arena, async (tx) => {
+            const earlier = await receipt.earlier(tx);
+            if (earlier === undefined) receipt.write(tx, refusal(code));
+            return earlier ?? refusal(code);
+          });
         }
         return refusal(code);
       }
@@ -164,6 +174,15 @@ function makeReceipt(arena: Arena, reservation: Reservation, requestId: Uint8Arr
   const { name, epoch, binding } = reservation;
 
   return {
+    /**
+     * The answer to a token that is spent already. The gate looked before the transaction began; a batch of unknown
+     * outcome may have come to light since.
+     */
+    async earlier(tx: Transaction): Promise<Outcome | undefined> {
+      const before = await tx.get("spent", name, { partition: epoch });
+      if (before === undefined) return undefined;
+      return equal(before, binding) ? this.find(tx) : refusal("token/spent");
+    },
     write(tx: Transaction, outcome: Outcome): void {
       const plain = arena.take(34 + outcome.payload.length);
       plain.set(digest);

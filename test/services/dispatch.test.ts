@@ -9,6 +9,7 @@ import { ArenaPool } from "../../src/memory/arena.ts";
 import { GuardedKey } from "../../src/memory/guarded-key.ts";
 import { makeDispatch, RECEIPT_DAYS } from "../../src/services/dispatch.ts";
 import type { Call, Handlers } from "../../src/services/ports.ts";
+import { TRIES } from "../../src/services/tries.ts";
 import { createStore, openStore, type Store } from "../../src/store/store.ts";
 import { encode, type Codec } from "../../src/wire/codec.ts";
 import { header } from "../../src/wire/frame.ts";
@@ -47,6 +48,7 @@ describe("services/dispatch", () => {
       now?: number;
       headerBytes?: Buffer;
       gone?: Promise<void>;
+      binding?: Buffer;
     }) => {
       const arena = arenas.arena();
       const requestId = options.requestId ?? randomBytes(16);
@@ -58,7 +60,7 @@ describe("services/dispatch", () => {
           reservation: options.name && {
             epoch: 5,
             name: options.name,
-            binding: randomBytes(16),
+            binding: options.binding ?? randomBytes(16),
             state: options.state ?? "fresh",
             release: () => void released++,
           },
@@ -149,6 +151,22 @@ describe("services/dispatch", () => {
     assert.equal(runs, 1);
   });
 
+  it("looks again for a spent token where it writes: what the gate saw may be overtaken", async () => {
+    const [name, requestId, binding] = [randomBytes(32), randomBytes(16), randomBytes(16)];
+    let runs = 0;
+    const ask = makeAsk("as.discover", async () => ({ ...found, found: ++runs }));
+    const refusing = makeAsk("as.discover", async () => {
+      throw new Fault("queue/limit");
+    });
+    const first = await ask({ payload: discover, name, requestId, binding });
+    const spent = faults["token/spent"].number;
+    // both come as fresh from the gate
+    assert.equal((await ask({ payload: discover, name })).code, spent);
+    assert.equal((await refusing({ payload: discover, name })).code, spent);
+    assert.deepEqual(await ask({ payload: discover, name, requestId, binding }), first);
+    assert.equal(runs, 1);
+  });
+
   it("a refusal by the service costs the token, stores nothing else, and is the retry's answer too", async () => {
     const [name, record, requestId] = [randomBytes(32), randomBytes(16), randomBytes(16)];
     const ask = makeAsk("as.discover", async (_, call) => {
@@ -160,6 +178,20 @@ describe("services/dispatch", () => {
     assert.ok(await stored("spent", name, 5));
     assert.ok(!(await stored("account", record)));
     assert.deepEqual(await ask({ payload: discover, name, requestId, state: "replay" }), first);
+  });
+
+  it("a taken name costs the invitation only after a few tries", async () => {
+    const [name, other] = [randomBytes(32), randomBytes(32)];
+    const ask = makeAsk("as.discover", async () => {
+      throw new Fault("account/taken");
+    });
+    const taken = faults["account/taken"].number;
+    for (let i = 1; i < TRIES; i++) assert.equal((await ask({ payload: discover, name })).code, taken);
+    assert.ok(!(await stored("spent", name, 5)));
+    assert.equal((await ask({ payload: discover, name: other })).code, taken);
+    assert.ok(!(await stored("spent", other, 5)));
+    assert.equal((await ask({ payload: discover, name })).code, taken);
+    assert.ok(await stored("spent", name, 5));
   });
 
   it("the house's own trouble and malformed requests cost nothing", async () => {
