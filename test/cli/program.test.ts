@@ -45,6 +45,7 @@ describe("cli/program", () => {
           onion,
           start: async () => void calls.push("start"),
           stop: async () => void calls.push("stop"),
+          snapshot: () => ({ served: 0, redeemed: 0, refused: {} }),
           invite: (count) => Array.from({ length: count }, (_, i) => `invitation-${i}`),
         };
       },
