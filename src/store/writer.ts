@@ -120,9 +120,12 @@ export class Writer {
   async #settle(attempted: Head): Promise<void> {
     await this.#driver.recover();
     const found = this.#journal.open(await this.#driver.get(this.#journal.key));
-    if (!sameHead(found, this.#head) && !sameHead(found, attempted)) throw new Fault("store/corrupt");
+    const written = sameHead(found, attempted);
+    if (!written && !sameHead(found, this.#head)) throw new Fault("store/corrupt");
     this.#head = found;
     this.#attempted = undefined;
+    // It may have come to light only now: what was read since the failure, and is about to be written, knows nothing of it.
+    if (written) throw new Fault("store/write");
   }
 
   // All that is queued behind a failed batch may have read what it never wrote.
