@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { Level } from "level";
 import { createStore, openStore, type Store } from "../../src/store/store.ts";
 import type { Operation, StoreDriver } from "../../src/store/driver.ts";
 import { openLevel } from "../../src/store/level-driver.ts";
@@ -79,4 +80,57 @@ describe("the contract", () => {
       };
       await assert.rejects(agreesWithModel(make, 100), /Property failed/);
     });
+});
+
+describe("store/level-driver: reads in place", () => {
+  const original = Level.prototype.getSync;
+  let calls = 0;
+  let now = 0;
+  let milliseconds = 0;
+  beforeEach(() => {
+    Level.prototype.getSync = function (this: Level, ...args: Parameters<typeof original>) {
+      calls++;
+      now += milliseconds;
+      return original.apply(this, args);
+    } as typeof original;
+  });
+  afterEach(() => {
+    Level.prototype.getSync = original;
+  });
+
+  it("stop after one that had to wait for the disk, and come back", async () => {
+    const { dir, remove } = temporary();
+    const driver = await openLevel({ dir: join(dir, "db"), create: true, stopwatch: () => now });
+    const value = Buffer.from("value");
+    const keys = Array.from({ length: 10 }, (_, i) => Buffer.alloc(24, i));
+    await driver.commit(keys.map((at) => ({ key: at, value })));
+    const inPlace = async (each: number): Promise<number> => {
+      milliseconds = each;
+      calls = 0;
+      for (const at of keys) assert.deepEqual(await driver.get(at), value);
+      assert.deepEqual(await driver.getMany(keys), Array(keys.length).fill(value));
+      return calls;
+    };
+    try {
+      assert.equal(await inPlace(1), 20);
+      assert.equal(await inPlace(10), 1);
+      now += 200;
+      assert.equal(await inPlace(0), 0);
+      now += 50;
+      assert.equal(await inPlace(0), 20);
+    } finally {
+      await driver.close();
+      remove();
+    }
+  });
+
+  it("are for few keys", async () => {
+    const { dir, remove } = temporary();
+    const driver = await openLevel({ dir: join(dir, "db"), create: true, stopwatch: () => now });
+    calls = 0;
+    assert.equal((await driver.getMany(Array.from({ length: 100 }, () => Buffer.alloc(24)))).length, 100);
+    assert.equal(calls, 0);
+    await driver.close();
+    remove();
+  });
 });
