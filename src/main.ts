@@ -48,10 +48,15 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
   const rotate = async (now: number): Promise<void> => {
     keys.expire(now);
-    const issuersChanged = await house.rotateIssuers(now);
-    const due = keys.due <= now;
+    const due = keys.isDue(now);
     if (due) keys.rotate(now);
-    if (due || issuersChanged) directory = house.directory(keys.published());
+    let issuersChanged = false;
+    try {
+      issuersChanged = await house.rotateIssuers(now);
+    } finally {
+      // also where the store takes nothing: without an envelope key nobody could even read
+      if (due || issuersChanged) directory = house.directory(keys.published());
+    }
   };
   const upkeep = startUpkeep({ store, arenas, clock, rotate, failed: () => observe.event("upkeep-failed") });
   try {

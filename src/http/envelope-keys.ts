@@ -20,7 +20,7 @@ export const DEFAULT_ROTATION_SECONDS = 600;
 
 /**
  * Keys live in guarded memory only and are never written anywhere. Each is current for one interval and accepted for
- * one more, so that a client with the previous directory is still understood. The owner calls `rotate` when `due`.
+ * one more, so that a client with the previous directory is still understood. The owner calls `rotate` when it `isDue`.
  */
 export class EnvelopeKeys {
   readonly #interval: number;
@@ -31,9 +31,9 @@ export class EnvelopeKeys {
     this.#interval = options.rotationSeconds ?? DEFAULT_ROTATION_SECONDS;
   }
 
-  /** Unix seconds of the next rotation. */
-  get due(): number {
-    return this.#due;
+  /** True when it is time for the next rotation, also by a clock that was set back. */
+  isDue(now: number): boolean {
+    return now >= this.#due || now < this.#due - 2 * this.#interval;
   }
 
   /** Makes a new current key and destroys those whose time is over. The directory must be signed anew after it. */
@@ -45,10 +45,11 @@ export class EnvelopeKeys {
     this.#due = Math.floor(now) + this.#interval;
   }
 
-  /** Destroys the keys whose time is over, also when nobody has come to rotate. */
+  /** Destroys the keys whose time is over, also when nobody has come to rotate, and those of a time that is not yet. */
   expire(now: number): void {
-    for (const { key, notAfter } of this.#entries) if (notAfter <= now) key.destroy();
-    this.#entries = this.#entries.filter(({ notAfter }) => notAfter > now);
+    const lives = ({ notAfter }: Entry): boolean => notAfter > now && notAfter <= now + 3 * this.#interval;
+    for (const entry of this.#entries) if (!lives(entry)) entry.key.destroy();
+    this.#entries = this.#entries.filter(lives);
   }
 
   /** The live key of an id (7 bytes), or undefined. Ids are public: the compare need not be constant in time. */
