@@ -20,6 +20,8 @@ export const faults = {
   "token/unknown-key": { number: 24, status: 401 },
   "token/allowance": { number: 25, status: 200 },
   "token/conflict": { number: 26, status: 200 },
+  "token/work": { number: 27, status: 401 },
+  "token/budget": { number: 28, status: 401 },
   // auth: who asks
   "auth/signature": { number: 30, status: 200 },
   "auth/stale": { number: 31, status: 200 },

@@ -28,11 +28,16 @@ export const derivationLabels = {
   tokenDigest: "tacet v1 token digest",
   issuanceNonce: "tacet v1 issuance nonce",
   issuanceRequest: "tacet v1 issuance request",
+  rsaBlind: "tacet v1 rsa blind",
+  rsaSalt: "tacet v1 rsa salt",
   publication: "tacet v1 publication",
   friendship: "tacet v1 friendship token",
   keyPackageSeal: "tacet v1 key package seal",
   clientStore: "tacet v1 client store",
   masterWrap: "tacet v1 master key wrap",
+  workSeed: "tacet v1 work seed",
+  work: "tacet v1 work",
+  workName: "tacet v1 work name",
 } as const;
 export type DerivationPurpose = keyof typeof derivationLabels;
 
