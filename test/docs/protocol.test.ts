@@ -78,6 +78,8 @@ describe("docs/PROTOCOL.md", () => {
       "masterWrap",
       "queueHandle",
       "keyPackageSeal",
+      "workSeed",
+      "workName",
     ];
     const shared = Object.entries(derivationLabels).filter(([purpose]) => !own.includes(purpose));
     const labels = [...shared.map(([, label]) => label), ...Object.values(signatureLabels), ...Object.values(hpkeInfo)];
