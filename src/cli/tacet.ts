@@ -1,7 +1,9 @@
 // The `tacet` command as a process.
+import { exposeCollector } from "./collector.ts";
 import { ownTerminal } from "./terminal.ts";
 import { run } from "./program.ts";
 
+exposeCollector();
 process.exitCode = await run(process.argv.slice(2), {
   // The house is loaded by the commands that need it: help and configuration must not wait for it.
   houses: () => import("../main.ts"),

@@ -19,8 +19,6 @@ export interface ListenOptions extends ExchangeDeps {
   readonly mode?: number;
   readonly documents: Documents;
   readonly limits?: Partial<ListenLimits>;
-  /** Forces a garbage collection when the house gets quiet; `globalThis.gc` unless given. */
-  readonly collect?: () => void;
 }
 
 export interface Listener {
@@ -91,11 +89,10 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const scrubber = startScrubber({
     socketPath,
     path: scrubPath,
-    collect:
-      options.collect ??
-      (() => {
-        globalThis.gc?.();
-      }),
+    // there only when the process was started so
+    collect: () => {
+      globalThis.gc?.();
+    },
     failed: () => observe.event("scrub-failed"),
   });
   try {

@@ -83,7 +83,7 @@ export const folders: readonly Folder[] = [
     path: "src/cli",
     house: ["src/main.ts", "src/client", "src/config", "src/observe", "src/admin", "src/fault.ts", "tor", "tokens"],
     packages: ["commander", "tsx"],
-    node: [...files, ...timers, "child_process", "crypto", "process", "readline", "readline/promises"],
+    node: [...files, ...timers, "child_process", "crypto", "process", "readline", "readline/promises", "v8", "vm"],
   },
   {
     path: "tokens",

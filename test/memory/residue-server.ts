@@ -1,8 +1,10 @@
 // The process whose memory the residue test reads: the real listener, and a dispatch that works with every field of a
-// request as a service does. With `leaky` it does two things that no code of the house may do, for the control.
+// request as a service does. As `leaky` it does two things that no code of the house may do, for the control; as
+// `collecting` it collects garbage as `tacet start` does.
 import { sealInto, SEAL_OVERHEAD } from "../../src/crypto/aead.ts";
 import { derive } from "../../src/crypto/derive.ts";
 import { sign, signKeypair, verify } from "../../src/crypto/sign.ts";
+import { exposeCollector } from "../../src/cli/collector.ts";
 import { Fault, faults } from "../../src/fault.ts";
 import { EnvelopeKeys } from "../../src/http/envelope-keys.ts";
 import { listen } from "../../src/http/listen.ts";
@@ -16,6 +18,7 @@ import { header } from "../../src/wire/frame.ts";
 import { operations } from "../../src/wire/operations.ts";
 
 const [socketPath = "", mode = "clean"] = process.argv.slice(2);
+if (mode === "collecting") exposeCollector();
 const now = () => Math.floor(Date.now() / 1000);
 
 const houseKey = lockedAlloc(32);

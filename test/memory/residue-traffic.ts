@@ -158,3 +158,17 @@ export async function sendTraffic(target: Target, plain: number, rounds: number)
   for (const connection of kept) connection.end();
   return { canaries, wire, sent, answered };
 }
+
+/** Requests of foreign clients, whose token is text in an HTTP header. Gives the tokens. */
+export async function sendForeign({ socketPath, publicKey }: Target, count: number): Promise<Canary[]> {
+  const tokens: Canary[] = [];
+  for (let i = 0; i < count; i++) {
+    const token = randomBytes(162);
+    token.set([0, 5]);
+    tokens.push({ kind: `header token ${i}`, bytes: token.subarray(2) });
+    const { body } = buildRequest({ now: Date.now() / 1000, publicKey });
+    const header = `Authorization: PrivateToken token="${token.toString("base64url")}"`;
+    await ask(socketPath, httpHead(body.length, [header]), body);
+  }
+  return tokens;
+}
