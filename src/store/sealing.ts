@@ -51,8 +51,6 @@ export interface Row {
 export class Sealing {
   // Per room: 32 bytes for names, 32 bytes for values.
   readonly #keys: GuardedKey;
-  // The partition part of the keys of rooms that do not expire.
-  readonly #unpartitioned = new Map<Room, Buffer>();
   readonly #scratch = lockedAlloc(MAX_VALUE_LENGTH + LENGTH_FIELD);
 
   constructor(masterKey: GuardedKey, id: Uint8Array) {
@@ -84,18 +82,16 @@ export class Sealing {
     return this.#use(room, 0, (key) => derive(Buffer.alloc(16), "recordName", key, PARTITION, number)).subarray(0, 8);
   }
 
-  /** Hash of a name alone: what locks are keyed by, and the second part of a point key. 16 bytes. */
+  /** Hash of a name alone: what locks are keyed by, and the second part of a partitioned point key. 16 bytes. */
   name(room: Room, name: Uint8Array): Buffer {
     return this.#use(room, 0, (key) => derive(Buffer.alloc(16), "recordName", key, NAME, name));
   }
 
   point(room: Room, name: Uint8Array, partition: number | undefined): Buffer {
-    let first = partition === undefined ? this.#unpartitioned.get(room) : undefined;
-    if (first === undefined) {
-      first = this.partition(room, partition ?? 0);
-      if (partition === undefined) this.#unpartitioned.set(room, first);
-    }
-    return Buffer.concat([first, this.name(room, name)], KEY_LENGTH);
+    // Where nothing is dropped by its partition no two keys share a part: that would count the records of a room.
+    if (partition === undefined)
+      return this.#use(room, 0, (key) => derive(Buffer.alloc(KEY_LENGTH), "recordName", key, NAME, name));
+    return Buffer.concat([this.partition(room, partition), this.name(room, name)], KEY_LENGTH);
   }
 
   row(room: Room, name: Uint8Array): Row {

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { openLevel } from "../../src/store/level-driver.ts";
-import { MAX_SEQUENCE, padme, Sealing } from "../../src/store/sealing.ts";
+import { KEY_LENGTH, MAX_SEQUENCE, padme, Sealing } from "../../src/store/sealing.ts";
 import { createStore, openStore } from "../../src/store/store.ts";
 import { bytes, filesUnder, key, temporary, withArena } from "./harness.ts";
 
@@ -56,6 +56,16 @@ describe("store/sealing", () => {
       sealing.seal("queue", here, Buffer.alloc(1000)).length,
       sealing.seal("queue", here, Buffer.alloc(1019)).length,
     );
+  });
+
+  it("shows no room in a key, and a period only where it must be dropped as one", () => {
+    const names = Array.from({ length: 64 }, (_, i) => bytes(`name ${i}`));
+    const lasting = names.map((name) => sealing.point("queue", name, undefined));
+    assert.equal(new Set(lasting.map((at) => at.readUInt32BE())).size, 64);
+    assert.equal(new Set(lasting.map((at) => at.readUInt32BE(20))).size, 64);
+    assert.ok(lasting.every((at) => at.length === KEY_LENGTH));
+    const dropped = names.map((name) => sealing.point("spent", name, 7));
+    assert.equal(new Set(dropped.map((at) => at.readUInt32BE())).size, 1); // control
   });
 
   it("keeps rows in order and their numbers apart from each other", () => {
