@@ -44,7 +44,7 @@ export class Bell {
     const known = this.#of(queueId);
     if (known !== undefined) {
       known.readers++;
-      known.until = until;
+      known.until = Math.max(known.until, until); // a reader that waits again counts from when it came
       this.#waiting.delete(known.slot);
       this.#waiting.set(known.slot, known);
       return known.wake;

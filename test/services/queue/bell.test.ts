@@ -31,6 +31,16 @@ describe("services/queue/bell", () => {
     assert.equal(bell.size, 2);
   });
 
+  it("an old reader that waits again does not shorten the wait of a new one", async () => {
+    const bell = new Bell(25, 4);
+    const id = randomBytes(16);
+    const wake = bell.wait(id, 21);
+    void bell.wait(id, 0);
+    void bell.wait(randomBytes(16), 30);
+    bell.ring(id);
+    assert.equal(await state(wake), "rung");
+  });
+
   it("forgets a reader that left, not the others", async () => {
     const bell = new Bell(25, 2);
     const id = randomBytes(16);
