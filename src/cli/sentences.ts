@@ -19,9 +19,15 @@ const sentences: Partial<Record<FaultCode, Sentence>> = {
     exit: FAILED,
   },
   "store/wrong-key": {
-    line: "the master key is missing or not this house's: check [key] in the configuration, nothing was changed",
+    line: "the master key is not this house's: check [key] in the configuration, nothing was changed",
     exit: MISSING,
   },
+  "store/key-file": {
+    line: "the file named in [key] is missing or no key: put the one back that `tacet init` made, nothing was changed",
+    exit: MISSING,
+  },
+  "store/key-permissions": { line: "others may read the master key's file: type chmod 600 on it", exit: FAILED },
+  "store/key-passphrase": { line: "the passphrase is not this key's: check [key], nothing was changed", exit: MISSING },
   "store/corrupt": {
     line: "the store is damaged or was set back: restore the newest backup of data_dir",
     exit: FAILED,

@@ -37,7 +37,7 @@ export const sections = {
   key: {
     source: said(
       either("file", "passphrase_file"),
-      'What opens the state: "file" holds 32 random bytes, "passphrase_file" a passphrase in one line.',
+      'What opens the state: "file" is the bare key, "passphrase_file" holds a passphrase that unwraps data_dir/master.key.',
     ),
     path: said(path("the key file's place"), "Keep it on another disk than data_dir: both together open everything."),
   },

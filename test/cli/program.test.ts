@@ -189,6 +189,7 @@ describe("cli/program", () => {
       const { line, exit } = sayFault(code);
       assert.match(line, /^[a-z].*[^.]$/);
       assert.ok(exit > 0 && exit < 5);
+      if (/^(store|http|tor)\//.test(code)) assert.ok(!line.includes(code), `${code} is met by operators`);
     }
   });
 
