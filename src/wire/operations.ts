@@ -71,7 +71,7 @@ export const operations = {
     caller: "account",
     token: "none",
     size: small,
-    limits: { batchesPerEpoch: 1, tokensPerBatch: MAX_BATCH },
+    limits: { batchesPerEpoch: 1, tokensPerBatch: MAX_BATCH, answersPerBatch: 50 },
     request: struct({ ...account, tokenRequest: bytes(3600) }),
     reply: struct({ tokenResponse: bytes(3600) }),
   }),

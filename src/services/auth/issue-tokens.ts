@@ -3,16 +3,19 @@ import { derive } from "../../crypto/derive.ts";
 import { Fault } from "../../fault.ts";
 import { equal } from "../../memory/locked.ts";
 import { decode, encode } from "../../wire/codec.ts";
-import type { TokenClass } from "../../wire/operations.ts";
+import { operations, type TokenClass } from "../../wire/operations.ts";
 import type { AuthToIssuer, Handler } from "../ports.ts";
 import { signedIn } from "./client.ts";
 import { issuanceRecord } from "./records.ts";
 
 // Part of record names: never changes meaning. Invitations are the operator's to give, not drawn by accounts.
-const drawn: Partial<Record<TokenClass, number>> = { create: 1, discover: 2, connect: 3, deliver: 4 };
+const classNumbers: Partial<Record<TokenClass, number>> = { create: 1, discover: 2, connect: 3, deliver: 4 };
+
+const { answersPerBatch } = operations["as.issueTokens"].limits;
 
 /**
- * Faults `token/allowance` for a class that accounts do not draw, `token/conflict` for a second, different batch, and
+ * Faults `token/allowance` for a class that accounts do not draw and for a batch that was answered too often: each answer
+ * costs the house the work of a whole batch and the account nothing. `token/conflict` for a second, different batch, and
  * the issuer's.
  */
 export const issueTokens =
@@ -20,7 +23,7 @@ export const issueTokens =
   async ({ userId, clientId, tokenRequest }, call) => {
     await signedIn(call, userId, clientId);
     const { class: tokenClass, epoch } = issuer.identify(tokenRequest, call.now);
-    const number = drawn[tokenClass];
+    const number = classNumbers[tokenClass];
     if (number === undefined) throw new Fault("token/allowance");
 
     const name = call.arena.take(17);
@@ -29,11 +32,11 @@ export const issueTokens =
     const request = derive(call.arena.take(32), "issuanceRequest", undefined, tokenRequest);
     await call.tx.lock("issuance", name);
     const before = await call.tx.get("issuance", name, { partition: epoch });
-    if (before === undefined) {
-      const record = encode(issuanceRecord, { request }, (size) => call.arena.take(size));
-      call.tx.put("issuance", name, record, { partition: epoch });
-    } else if (!equal(decode(issuanceRecord, before).request, request)) {
-      throw new Fault("token/conflict");
-    }
+    const drawn = before && decode(issuanceRecord, before);
+    if (drawn !== undefined && !equal(drawn.request, request)) throw new Fault("token/conflict");
+    const answers = (drawn?.answers ?? 0) + 1;
+    if (answers > answersPerBatch) throw new Fault("token/allowance");
+    const record = encode(issuanceRecord, { request, answers }, (size) => call.arena.take(size));
+    call.tx.put("issuance", name, record, { partition: epoch });
     return { tokenResponse: await issuer.issue(tokenRequest, call.now, (size) => call.arena.take(size)) };
   };

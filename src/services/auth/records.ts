@@ -1,5 +1,5 @@
 // What the authentication service stores: users by id, what their names lead to, requests that wait for them.
-import { bytes, decode, encode, fixed, list, struct, u48, type Codec } from "../../wire/codec.ts";
+import { bytes, decode, encode, fixed, list, struct, u48, u8, type Codec } from "../../wire/codec.ts";
 import { CONNECTION_PACKAGE_MAX, CREDENTIAL_MAX, NAME_MAX } from "../../wire/documents.ts";
 import { operations } from "../../wire/operations.ts";
 import type { Call } from "../ports.ts";
@@ -38,7 +38,11 @@ export const directQueueRecord = struct({
 });
 
 /** Room `issuance`, name = user id || class number, partition = token epoch: the one request that was answered. */
-export const issuanceRecord = struct({ request: key });
+export const issuanceRecord = struct({
+  request: key,
+  /** How often it was answered. */
+  answers: u8,
+});
 
 const DAY_SECONDS = 86_400;
 /** Days since 1970-01-01. */

@@ -3,6 +3,7 @@ import { randomBytes } from "../../../src/crypto/random.ts";
 import { verify } from "../../../src/crypto/sign.ts";
 import { decode } from "../../../src/wire/codec.ts";
 import { credential, splitSigned } from "../../../src/wire/documents.ts";
+import { operations } from "../../../src/wire/operations.ts";
 import { DAY, keyPair, NOON, openArenas, Services } from "../services.ts";
 import { proofOf, TestUser } from "./test-user.ts";
 
@@ -183,6 +184,16 @@ describe("services/auth", () => {
       const other = await TestUser.register(services, "bobby");
       await other.issue(request(4, 1));
       assert.deepEqual(await user.issue(first), answer);
+    });
+
+    it("answers a batch often enough for any retry, and not without end", async () => {
+      const { answersPerBatch } = operations["as.issueTokens"].limits;
+      const user = await TestUser.register(services, "alice");
+      const [first, other] = [request(4, 1), request(3, 1)];
+      const answer = await user.issue(first);
+      for (let i = 1; i < answersPerBatch; i++) assert.deepEqual(await user.issue(first), answer);
+      await assert.rejects(user.issue(first), { code: "token/allowance" });
+      await user.issue(other);
     });
 
     it("gives one batch when two different requests come at once", async () => {
