@@ -32,15 +32,22 @@ export function withEncoded<T, R>(encoder: BufferEncoder<T>, value: T, work: (by
   });
 }
 
-/** The value of bytes that are authentic, all of them; views as in `strictDecode`. Throws Fault `group/invalid`. */
-export function decodeOwn<T>(decode: Decoder<T>, bytes: Uint8Array): T {
+/** The value at the start of authentic bytes, with its length; views as in `strictDecode`. Throws Fault `group/invalid`. */
+export function decodeOwnStart<T>(decode: Decoder<T>, bytes: Uint8Array): [value: T, length: number] {
   try {
     const decoded = decode(bytes, 0);
-    if (decoded !== undefined && decoded[1] === bytes.length) return decoded[0];
+    if (decoded !== undefined) return decoded;
   } catch {
     // as in strictDecode
   }
   throw new Fault("group/invalid");
+}
+
+/** As `decodeOwnStart`, of all of `bytes`. */
+export function decodeOwn<T>(decode: Decoder<T>, bytes: Uint8Array): T {
+  const [value, length] = decodeOwnStart(decode, bytes);
+  if (length !== bytes.length) throw new Fault("group/invalid");
+  return value;
 }
 
 /**

@@ -9,42 +9,43 @@ import { decodeGroupContext, groupContextEncoder } from "ts-mls/groupContext.js"
 import { decodeRatchetTree, ratchetTreeEncoder } from "ts-mls/ratchetTree.js";
 import { Fault } from "../fault.ts";
 import { wipe } from "../memory/locked.ts";
-import { allowed, decodeOwn, sameBytes, valid, within } from "./codec.ts";
+import { allowed, decodeOwn, decodeOwnStart, sameBytes, valid, within } from "./codec.ts";
 import { readGroupInfo, readPublicMessage, readRatchetTree } from "./messages.ts";
+import { type PublicLeaf, Roster, rosterLength, writeRoster } from "./public-roster.ts";
 import { PublicTree } from "./public-tree.ts";
 import { KEY_LENGTH } from "./suite.ts";
 import { applyCommit, checkFraming, commitParts, nextContext } from "./validation-commit.ts";
 import { checkContext, checkGroupInfo, checkMembers, checkWelcome } from "./validation-group.ts";
 import { handleOf, pseudonymOf } from "./validation-leaf.ts";
 
-type Encoding = ReturnType<typeof stateEncoder>;
-interface State {
+// The stored state: group context || confirmation tag || roster || u32 length || ratchet tree.
+interface Head {
   readonly context: GroupContext;
   readonly confirmationTag: Uint8Array;
-  readonly nodes: RatchetTree;
 }
-const stateEncoder = contramapBufferEncoders<[GroupContext, Uint8Array, RatchetTree], State>(
-  [groupContextEncoder, varLenDataEncoder, ratchetTreeEncoder],
-  (state) => [state.context, state.confirmationTag, state.nodes],
+const headEncoder = contramapBufferEncoders<[GroupContext, Uint8Array], Head>(
+  [groupContextEncoder, varLenDataEncoder],
+  (head) => [head.context, head.confirmationTag],
 );
-const decodeState = mapDecoders(
-  [decodeGroupContext, decodeVarLenData, decodeRatchetTree],
-  (context: GroupContext, confirmationTag: Uint8Array, nodes: RatchetTree): State => ({
-    context,
-    confirmationTag,
-    nodes,
-  }),
+const decodeHead = mapDecoders(
+  [decodeGroupContext, decodeVarLenData],
+  (context: GroupContext, confirmationTag: Uint8Array): Head => ({ context, confirmationTag }),
 );
 
-/** What a member shows to the server: views of the group's state. */
-export interface PublicLeaf {
-  /** Ed25519, 32 bytes. */
-  readonly signaturePublicKey: Uint8Array;
-  /** Sealed queue handle, 88 bytes. */
-  readonly handle: Uint8Array;
-  /** 16 bytes. */
-  readonly pseudonym: Uint8Array;
+const TREE_LENGTH = 4;
+
+interface Encoding {
+  readonly length: number;
+  readonly write: (out: Uint8Array) => void;
 }
+
+/** The members of a state, and the tree behind them, which only a commit needs. */
+interface Stored {
+  readonly roster: Roster;
+  readonly nodes: Uint8Array;
+}
+
+export type { PublicLeaf };
 
 /** A commit that passed every check. Nothing has changed until the caller keeps `next`. */
 export interface StagedCommit {
@@ -63,14 +64,16 @@ export interface StagedCommit {
  */
 export class PublicGroup {
   readonly #context: GroupContext;
-  readonly #tree: PublicTree;
+  readonly #stored: Stored | undefined;
+  #decoded: PublicTree | undefined;
   readonly #confirmationTag: Uint8Array;
   readonly #own: Uint8Array;
   #encoded: Encoding | undefined;
 
-  private constructor(context: GroupContext, tree: PublicTree, confirmationTag: Uint8Array, own: Uint8Array) {
+  private constructor(context: GroupContext, tree: PublicTree | Stored, confirmationTag: Uint8Array, own: Uint8Array) {
     this.#context = context;
-    this.#tree = tree;
+    if (tree instanceof PublicTree) this.#decoded = tree;
+    else this.#stored = tree;
     this.#confirmationTag = confirmationTag;
     this.#own = own;
   }
@@ -102,30 +105,34 @@ export class PublicGroup {
 
   /** The group of a state that `encodeInto` wrote. The caller has authenticated the bytes; only their form is checked. */
   static decode(state: Uint8Array): PublicGroup {
-    const { context, confirmationTag, nodes } = decodeOwn(decodeState, state);
-    return new PublicGroup(context, PublicTree.from(nodes), confirmationTag, new Uint8Array(0));
+    const [{ context, confirmationTag }, headLength] = decodeOwnStart(decodeHead, state);
+    const rest = Buffer.from(state.buffer, state.byteOffset + headLength, state.length - headLength);
+    const roster = new Roster(rest);
+    const nodes = rest.subarray(roster.length + TREE_LENGTH);
+    valid(rest.length >= roster.length + TREE_LENGTH && rest.readUInt32BE(roster.length) === nodes.length);
+    return new PublicGroup(context, { roster, nodes }, confirmationTag, new Uint8Array(0));
+  }
+
+  get #tree(): PublicTree {
+    return (this.#decoded ??= PublicTree.from(decodeOwn(decodeRatchetTree, this.#stored?.nodes ?? new Uint8Array(0))));
   }
 
   /** Bytes `encodeInto` will write. */
   get encodedLength(): number {
-    return this.#encoding()[0];
+    return this.#encoding().length;
   }
 
   /** Writes the state at the start of `out`; returns its length. No other copy is made. Throws Fault `group/limit`. */
   encodeInto(out: Uint8Array): number {
-    const [length, write] = this.#encoding();
+    const { length, write } = this.#encoding();
     within(length <= out.length);
-    write(out.byteOffset, out.buffer as ArrayBuffer);
+    write(out);
     return length;
   }
 
   // length and writer, made once: they cost more than the writing
   #encoding(): Encoding {
-    return (this.#encoded ??= stateEncoder({
-      context: this.#context,
-      confirmationTag: this.#confirmationTag,
-      nodes: this.#tree.export(),
-    }));
+    return (this.#encoded ??= encodingOf(this.#context, this.#confirmationTag, this.#tree));
   }
 
   get groupId(): Uint8Array {
@@ -144,6 +151,7 @@ export class PublicGroup {
   }
 
   leaf(index: number): PublicLeaf | undefined {
+    if (this.#stored !== undefined) return this.#stored.roster.leaf(index);
     const leaf = this.#tree.leaf(index);
     if (leaf === undefined) return undefined;
     return { signaturePublicKey: leaf.signaturePublicKey, handle: handleOf(leaf), pseudonym: pseudonymOf(leaf) };
@@ -151,11 +159,12 @@ export class PublicGroup {
 
   /** Every member's leaf index and sealed queue handle, in leaf order. */
   *handles(): Generator<[leafIndex: number, handle: Uint8Array]> {
-    for (const [index, leaf] of this.#tree.leaves()) yield [index, handleOf(leaf)];
+    if (this.#stored !== undefined) yield* this.#stored.roster.handles();
+    else for (const [index, leaf] of this.#tree.leaves()) yield [index, handleOf(leaf)];
   }
 
   get memberCount(): number {
-    return [...this.#tree.leaves()].length;
+    return this.#stored?.roster.size ?? [...this.#tree.leaves()].length;
   }
 
   /** The ratchet tree in TLS form, as a member without it needs it; for tests and tools, not in locked memory. */
@@ -202,7 +211,24 @@ export class PublicGroup {
 
   /** Clears what this object computed for itself: call when neither it nor a group staged from it is used any more. */
   wipe(): void {
-    this.#tree.wipe();
+    this.#decoded?.wipe();
     wipe(this.#own);
   }
+}
+
+function encodingOf(context: GroupContext, confirmationTag: Uint8Array, tree: PublicTree): Encoding {
+  const [headLength, writeHead] = headEncoder({ context, confirmationTag });
+  const [treeLength, writeTree] = ratchetTreeEncoder(tree.export());
+  const behindRoster = headLength + rosterLength(tree);
+  return {
+    length: behindRoster + TREE_LENGTH + treeLength,
+    write(out) {
+      const buffer = out.buffer as ArrayBuffer;
+      const bytes = Buffer.from(buffer, out.byteOffset, out.length);
+      writeHead(out.byteOffset, buffer);
+      writeRoster(tree, bytes, headLength);
+      const treeAt = bytes.writeUInt32BE(treeLength, behindRoster);
+      writeTree(out.byteOffset + treeAt, buffer);
+    },
+  };
 }

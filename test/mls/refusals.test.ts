@@ -306,7 +306,9 @@ describe("public group refusals", () => {
 
   it("states that do not fit the buffer, and stored states that are no states", () => {
     refused("group/limit", () => world.server.encodeInto(Buffer.alloc(before_.length - 1)));
-    refused("group/invalid", () => PublicGroup.decode(before_.subarray(0, -1)));
+    for (let length = 0; length < before_.length; length++)
+      refused("group/invalid", () => PublicGroup.decode(before_.subarray(0, length)));
+    refused("group/invalid", () => PublicGroup.decode(Buffer.concat([before_, Buffer.alloc(1)])));
     refused("group/invalid", () => PublicGroup.decode(randomBytes(before_.length)));
     assert.deepEqual(stateOf(PublicGroup.decode(before_)), before_);
   });
