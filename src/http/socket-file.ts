@@ -1,7 +1,7 @@
 // The unix socket's file: only such a path, never a live one removed.
 import { lstatSync, renameSync, linkSync, unlinkSync } from "node:fs";
 import { connect } from "node:net";
-import { basename, dirname, isAbsolute, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import { Fault } from "../fault.ts";
 
 /** sun_path of unix(7) takes 108 bytes with its final zero. */
@@ -35,8 +35,8 @@ export async function removeStaleSocket(path: string): Promise<void> {
   if (found === undefined) return;
   if (!found.isSocket()) throw new Fault("http/socket-path");
   if (!(await isDead(path))) throw new Fault("http/socket-in-use");
-  // a short name: the path aside must fit as well
-  const aside = join(dirname(path), `.${process.pid % 1000}`.slice(0, basename(path).length));
+  const aside = join(dirname(path), `.${process.pid}`);
+  checkSocketPath(aside);
   renameSync(path, aside);
   if (await isDead(aside)) {
     unlinkSync(aside);
