@@ -6,6 +6,7 @@ import { lockedAlloc, wipe } from "../src/memory/locked.ts";
 import { challengeDigest, tokenChallenge } from "./challenge.ts";
 import type { IssuerKeys } from "./keys.ts";
 import { NONCE_LENGTH, TOKEN_INPUT_LENGTH, TOKEN_LENGTH, writeTokenInput } from "./token.ts";
+import { VOPRF } from "./types.ts";
 
 const nonce = lockedAlloc(NONCE_LENGTH);
 
@@ -17,7 +18,7 @@ export function makeInvitation<B extends Uint8Array>(out: B, keys: IssuerKeys, o
   if (out.length !== TOKEN_LENGTH) throw new Fault("token/invalid");
   const key = keys.current("invite", now);
   try {
-    const input = writeTokenInput(out, randomFill(nonce), challengeDigest(tokenChallenge(origin)), key.keyId);
+    const input = writeTokenInput(out, VOPRF, randomFill(nonce), challengeDigest(tokenChallenge(origin)), key.keyId);
     evaluate(out.subarray(TOKEN_INPUT_LENGTH), key, input);
     return out;
   } finally {

@@ -1,18 +1,19 @@
-// The issuer's side of an amortized batch: one proof for all its tokens, worked off in slices.
-import { ELEMENT_LENGTH, evaluationSteps } from "../src/crypto/voprf.ts";
+// The issuer: answers a token request of any form, worked off in slices.
+import { type BlindRsaKey, openSigner } from "../src/crypto/blind-rsa.ts";
+import { evaluationSteps, type VoprfKey } from "../src/crypto/voprf.ts";
 import { Fault } from "../src/fault.ts";
-import { layResponse, parseRequest, responseLength } from "./batch.ts";
 import { isLive } from "./epochs.ts";
 import type { IssuerKey, IssuerKeys } from "./keys.ts";
+import { readRequest, type RequestForm, type RsaRequest, type TokenRequest, type VoprfRequest } from "./request.ts";
+import { BLIND_RSA, VOPRF } from "./types.ts";
 
-/** Elements between two turns of the event loop: about 3 ms. */
+/** Tokens between two turns of the event loop: about 3 ms of either type. */
 const SLICE = 10;
 
 export interface BatchRequest {
   readonly key: IssuerKey;
   readonly count: number;
-  /** A view of the request: `count` elements, not yet checked. */
-  readonly blinded: Uint8Array;
+  readonly form: RequestForm;
 }
 
 export interface BatchLimits {
@@ -22,17 +23,40 @@ export interface BatchLimits {
   readonly now: number;
 }
 
+function identify(keys: IssuerKeys, request: TokenRequest, limits: BatchLimits): IssuerKey {
+  if (request.count > limits.maxBatch) throw new Fault("token/batch");
+  const key = keys.byTruncatedKeyId(request.truncatedKeyId, request.type);
+  if (key === undefined || key.class === "invite" || !isLive(key, limits.now)) throw new Fault("token/unknown-key");
+  return key;
+}
+
 /**
  * What a request asks for, without issuing. Faults: `token/batch` (malformed, empty, more than `maxBatch`),
- * `token/unknown-key` (no live key of that truncated id, or the class `invite`: invitations are made, never drawn).
+ * `token/unknown-key` (no live key of that type and truncated id, or the class `invite`: invitations are made, never
+ * drawn).
  */
 export function identifyBatch(keys: IssuerKeys, request: Uint8Array, limits: BatchLimits): BatchRequest {
-  const { truncatedKeyId, blinded } = parseRequest(request);
-  const count = blinded.length / ELEMENT_LENGTH;
-  if (count > limits.maxBatch) throw new Fault("token/batch");
-  const key = keys.byTruncatedKeyId(truncatedKeyId);
-  if (key === undefined || key.class === "invite" || !isLive(key, limits.now)) throw new Fault("token/unknown-key");
-  return { key, count, blinded };
+  const read = readRequest(request);
+  return { key: identify(keys, read, limits), count: read.count, form: read.form };
+}
+
+// The private key is open as an OpenSSL key from the first step to the last.
+function* signingSteps(out: Uint8Array, key: BlindRsaKey, request: RsaRequest): Generator<void, void, void> {
+  const signatureAt = request.lay(out);
+  const sign = openSigner(key);
+  for (let i = 0; i < request.count; i++) {
+    if (i > 0 && i % SLICE === 0) yield;
+    sign(signatureAt(i), request.blinded(i));
+  }
+}
+
+const evaluation = (out: Uint8Array, key: VoprfKey, request: VoprfRequest): Generator<void, void, void> =>
+  evaluationSteps(request.lay(out), key, request.blinded, SLICE);
+
+function stepsOf(out: Uint8Array, key: IssuerKey, request: TokenRequest): Generator<void, void, void> {
+  if (key.type === VOPRF && request.type === VOPRF) return evaluation(out, key, request);
+  if (key.type === BLIND_RSA && request.type === BLIND_RSA) return signingSteps(out, key, request);
+  throw new Fault("token/unknown-key");
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -40,17 +64,18 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 /**
  * The response to a request, in memory from `allocate`. An identical request under the same key gets identical bytes.
  * `request` must stay as it is until the answer is there. Faults as `identifyBatch`; an element that is the identity or
- * not canonical is `token/batch` too.
+ * not canonical, or a blinded message not below the modulus, is `token/batch` too.
  */
 export async function issueBatch<B extends Uint8Array>(
   keys: IssuerKeys,
   request: Uint8Array,
   options: BatchLimits & { readonly allocate: (size: number) => B },
 ): Promise<B> {
-  const { key, count, blinded } = identifyBatch(keys, request, options);
-  const response = options.allocate(responseLength(count));
+  const read = readRequest(request);
+  const key = identify(keys, read, options);
+  const response = options.allocate(read.responseLength);
   try {
-    const steps = evaluationSteps(layResponse(response, count), key, blinded, SLICE);
+    const steps = stepsOf(response, key, read);
     while (steps.next().done !== true) await turn();
   } catch (error) {
     throw error instanceof Fault && error.code === "crypto/input" ? new Fault("token/batch") : error;

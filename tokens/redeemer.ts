@@ -1,6 +1,7 @@
 // The redeemer: checks a token and lends it to one request at a time. That it is spent for good is written by the
 // dispatcher, in the same durable batch as the work it paid for.
 import { derive } from "../src/crypto/derive.ts";
+import { verifySignature } from "../src/crypto/blind-rsa.ts";
 import { evaluate, OUTPUT_LENGTH } from "../src/crypto/voprf.ts";
 import { Fault } from "../src/fault.ts";
 import type { GuardedKey } from "../src/memory/guarded-key.ts";
@@ -9,8 +10,9 @@ import { SecureMap } from "../src/memory/secure-map.ts";
 import { challengeDigest, tokenChallenge } from "./challenge.ts";
 import type { TokenClass } from "./classes.ts";
 import { isLive } from "./epochs.ts";
-import type { IssuerKeys } from "./keys.ts";
-import { parseToken } from "./token.ts";
+import type { IssuerKey, IssuerKeys } from "./keys.ts";
+import { parseToken, type TokenView } from "./token.ts";
+import { BLIND_RSA, VOPRF } from "./types.ts";
 
 /** The durable record of spent tokens, dropped epoch by epoch when their keys are. */
 export interface SpentSet {
@@ -58,16 +60,29 @@ const SLOTS = 2048;
 
 const expected = lockedAlloc(OUTPUT_LENGTH);
 
+/** Whether the authenticator is the key's: recomputed with its secret (0x0005), or checked as a signature (0x0002). */
+function isAuthentic(key: IssuerKey, token: TokenView): boolean {
+  if (key.type === BLIND_RSA) return verifySignature(key.verifier, token.input, token.authenticator);
+  try {
+    return equal(evaluate(expected, key, token.input), token.authenticator);
+  } finally {
+    wipe(expected);
+  }
+}
+
 export class Redeemer {
   readonly #options: RedeemerOptions;
-  readonly #challengeDigest: Buffer;
+  readonly #challengeDigests: Readonly<Record<TokenView["type"], Buffer>>;
   readonly #slab = lockedAlloc(SLOT * SLOTS);
   readonly #free = Array.from({ length: SLOTS }, (_, i) => SLOTS - 1 - i);
   readonly #held = new SecureMap(NAME_LENGTH, SLOTS);
 
   constructor(options: RedeemerOptions) {
     this.#options = options;
-    this.#challengeDigest = challengeDigest(tokenChallenge(options.origin));
+    this.#challengeDigests = {
+      [VOPRF]: challengeDigest(tokenChallenge(options.origin, VOPRF)),
+      [BLIND_RSA]: challengeDigest(tokenChallenge(options.origin, BLIND_RSA)),
+    };
   }
 
   /** Tokens that are held now. */
@@ -76,21 +91,16 @@ export class Redeemer {
   }
 
   /**
-   * Checks one token's form, key, window, class, origin and authenticator, and writes its keyed digest into `spentName`
+   * Checks one token's form, key, window, type, class, origin and authenticator, and writes its keyed digest into `spentName`
    * (32 bytes). Faults: `token/invalid`, `token/unknown-key` (also outside the key's window). Says nothing of spending.
    */
   check(token: Uint8Array, tokenClass: TokenClass, spentName: Uint8Array): CheckedToken {
     const view = parseToken(token);
     const key = this.#options.keys.byKeyId(view.keyId);
     if (key === undefined || !isLive(key, this.#options.now())) throw new Fault("token/unknown-key");
-    if (key.class !== tokenClass || !equal(view.challengeDigest, this.#challengeDigest))
+    const expectedHere = key.type === view.type && key.class === tokenClass;
+    if (!expectedHere || !equal(view.challengeDigest, this.#challengeDigests[view.type]) || !isAuthentic(key, view))
       throw new Fault("token/invalid");
-    try {
-      evaluate(expected, key, view.input);
-      if (!equal(expected, view.authenticator)) throw new Fault("token/invalid");
-    } finally {
-      wipe(expected);
-    }
     this.#options.secret.use((secret) => derive(spentName, "tokenDigest", secret, token));
     return { class: key.class, epoch: key.epoch, spentName };
   }

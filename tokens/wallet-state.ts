@@ -1,8 +1,9 @@
 // A wallet's state as bytes: what the client's encrypted store keeps.
 import { Fault } from "../src/fault.ts";
 import { lockedAlloc, wipe } from "../src/memory/locked.ts";
-import { FINISHED_LENGTH, PENDING_LENGTH, type BatchKey } from "./blinding.ts";
+import { type BatchKey, finishedLengthOf, PENDING_LENGTH } from "./blinding.ts";
 import { tokenClasses, tokenClassOf, type TokenClass } from "./classes.ts";
+import { typeOfPublicKey } from "./types.ts";
 
 /** One batch: asked for (`pending`), or finished with `count` tokens left. */
 export interface Batch extends BatchKey {
@@ -10,20 +11,21 @@ export interface Batch extends BatchKey {
   readonly epoch: number;
   pending: boolean;
   count: number;
-  /** Locked memory, `count` items of 64 (pending) or 96 bytes; longer than that once tokens were taken. */
+  /** Locked memory, `count` items of `itemLength` bytes; longer than that once tokens were taken. */
   items: Buffer;
 }
 
-const VERSION = 1;
+const VERSION = 2;
 const MAX_BATCHES = 255;
-/** class u8 || epoch u32 || public key(32) || challenge digest(32) || pending u8 || count u16, then the items. */
-const HEAD_LENGTH = 72;
+/** class u8 || epoch u32 || challenge digest(32) || pending u8 || count u16 || u16 length, public key, then the items. */
+const HEAD_LENGTH = 42;
 
-export const itemLength = (batch: { readonly pending: boolean }): number =>
-  batch.pending ? PENDING_LENGTH : FINISHED_LENGTH;
+/** Bytes of one of a batch's items, by its public key's type: 64 while pending, then 96 or 288. */
+export const itemLength = (batch: { readonly pending: boolean; readonly publicKey: Uint8Array }): number =>
+  batch.pending ? PENDING_LENGTH : finishedLengthOf(typeOfPublicKey(batch.publicKey));
 
 export const stateLength = (batches: readonly Batch[]): number =>
-  batches.reduce((sum, batch) => sum + HEAD_LENGTH + batch.count * itemLength(batch), 2);
+  batches.reduce((sum, b) => sum + HEAD_LENGTH + b.publicKey.length + b.count * itemLength(b), 2);
 
 /** Writes the state into `out` (stateLength bytes of locked memory): version u8 || batches u8 || each batch. */
 export function encodeState(out: Buffer, batches: readonly Batch[]): void {
@@ -34,24 +36,36 @@ export function encodeState(out: Buffer, batches: readonly Batch[]): void {
   for (const batch of batches) {
     out[at] = tokenClasses[batch.class];
     out.writeUInt32BE(batch.epoch, at + 1);
-    out.set(batch.publicKey, at + 5);
-    out.set(batch.challengeDigest, at + 37);
-    out[at + 69] = batch.pending ? 1 : 0;
-    out.writeUInt16BE(batch.count, at + 70);
-    at += HEAD_LENGTH;
+    out.set(batch.challengeDigest, at + 5);
+    out[at + 37] = batch.pending ? 1 : 0;
+    out.writeUInt16BE(batch.count, at + 38);
+    out.writeUInt16BE(batch.publicKey.length, at + 40);
+    out.set(batch.publicKey, at + HEAD_LENGTH);
+    at += HEAD_LENGTH + batch.publicKey.length;
     const size = batch.count * itemLength(batch);
     out.set(batch.items.subarray(0, size), at);
     at += size;
   }
 }
 
+function readKey(state: Buffer, at: number, length: number): Buffer {
+  const publicKey = Buffer.from(state.subarray(at, at + length));
+  try {
+    typeOfPublicKey(publicKey);
+    return publicKey;
+  } catch {
+    throw new Fault("store/corrupt");
+  }
+}
+
 function readBatch(state: Buffer, at: number): { batch: Batch; end: number } {
   if (state.length - at < HEAD_LENGTH) throw new Fault("store/corrupt");
   const tokenClass = tokenClassOf(state[at]!);
-  const flag = state[at + 69]!;
-  const count = state.readUInt16BE(at + 70);
-  const from = at + HEAD_LENGTH;
-  const end = from + count * itemLength({ pending: flag === 1 });
+  const flag = state[at + 37]!;
+  const count = state.readUInt16BE(at + 38);
+  const publicKey = readKey(state, at + HEAD_LENGTH, state.readUInt16BE(at + 40));
+  const from = at + HEAD_LENGTH + publicKey.length;
+  const end = from + count * itemLength({ pending: flag === 1, publicKey });
   if (tokenClass === undefined || flag > 1 || (flag === 1 && count === 0) || end > state.length)
     throw new Fault("store/corrupt");
   const items = lockedAlloc(Math.max(end - from, 1));
@@ -59,8 +73,8 @@ function readBatch(state: Buffer, at: number): { batch: Batch; end: number } {
   const batch = {
     class: tokenClass,
     epoch: state.readUInt32BE(at + 1),
-    publicKey: Buffer.from(state.subarray(at + 5, at + 37)),
-    challengeDigest: Buffer.from(state.subarray(at + 37, at + 69)),
+    publicKey,
+    challengeDigest: Buffer.from(state.subarray(at + 5, at + 37)),
     pending: flag === 1,
     count,
     items,

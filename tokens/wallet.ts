@@ -5,12 +5,14 @@
 // handed out, so it is never sent twice; a crash in between costs that one token.
 import { Fault } from "../src/fault.ts";
 import { equal, lockedAlloc, wipe } from "../src/memory/locked.ts";
-import { blindBatch, FINISHED_LENGTH, finishBatch, freshPending, PENDING_LENGTH, writeToken } from "./blinding.ts";
-import { challengeDigest } from "./challenge.ts";
+import { blindBatch, finishBatch, finishedLengthOf, freshPending, PENDING_LENGTH, writeToken } from "./blinding.ts";
+import { challengeDigest, typeOfChallenge } from "./challenge.ts";
 import type { TokenClass } from "./classes.ts";
 import { isLive, windowOf } from "./epochs.ts";
 import type { PublicIssuerKey } from "./keys.ts";
-import { type Batch, decodeState, encodeState, stateLength } from "./wallet-state.ts";
+import { tokenLengthOf } from "./token.ts";
+import { typeOfPublicKey } from "./types.ts";
+import { type Batch, decodeState, encodeState, itemLength, stateLength } from "./wallet-state.ts";
 
 /**
  * Where the state is kept, encrypted. `load` gives bytes of its own, which the wallet wipes. `save` is durable when it
@@ -79,14 +81,17 @@ export class Wallet {
 
   /**
    * Begins the batch of an issuer key, saved before this resolves; a batch that is pending already is given again.
-   * Faults: `token/unknown-key` (not in the directory, or outside its window), `token/allowance` (drawn before).
+   * Faults: `token/unknown-key` (not in the directory, or outside its window), `token/allowance` (drawn before, also
+   * from a key of the other type: one type per class and epoch keeps batches uniform), `token/invalid` (a challenge for
+   * another type).
    */
   requestBatch(publicKey: Uint8Array, challenge: Uint8Array, size = BATCH_SIZE): Promise<PendingBatch> {
     return this.#serial(async () => {
       const known = this.#options.directory().find((key) => equal(key.publicKey, publicKey));
       if (known === undefined || !isLive(known, this.#options.now())) throw new Fault("token/unknown-key");
+      if (typeOfChallenge(challenge) !== typeOfPublicKey(publicKey)) throw new Fault("token/invalid");
       const existing = this.#find(publicKey);
-      if (existing?.pending === false) throw new Fault("token/allowance");
+      if (existing?.pending === false || this.#hasOtherType(known)) throw new Fault("token/allowance");
       if (existing !== undefined) return this.#asPending(existing);
       const batch: Batch = {
         class: known.class,
@@ -119,7 +124,7 @@ export class Wallet {
       const batch = this.#find(pending.publicKey);
       if (batch === undefined || !batch.pending) throw new Fault("token/unknown-key");
       const secrets = batch.items;
-      const finished = lockedAlloc(batch.count * FINISHED_LENGTH);
+      const finished = lockedAlloc(batch.count * finishedLengthOf(typeOfPublicKey(batch.publicKey)));
       try {
         finishBatch(finished, batch, secrets, blindBatch(batch, secrets), response);
       } catch (error) {
@@ -137,22 +142,26 @@ export class Wallet {
   }
 
   /**
-   * Takes one token of a class, of the oldest epoch first, and writes it into `out` (162 locked bytes) after the state
-   * without it was saved. Fault `token/required` when there is none.
+   * Takes one token of a class, of the oldest epoch first, writes it to the front of `out` (locked; 354 bytes hold any)
+   * and gives the view of it, after the state without it was saved. The rest of `out` is zero. Faults: `token/required`
+   * when there is none, `token/invalid` when `out` is too short.
    */
   take<B extends Uint8Array>(tokenClass: TokenClass, out: B): Promise<B> {
     return this.#serial(async () => {
       const batch = this.#spendable(tokenClass)[0];
       if (batch === undefined) throw new Fault("token/required");
-      writeToken(out, batch, batch.items, batch.count - 1);
+      const length = tokenLengthOf(typeOfPublicKey(batch.publicKey));
+      if (out.length < length) throw new Fault("token/invalid");
+      const token = out.fill(0).subarray(0, length) as B;
+      writeToken(token, batch, batch.items, batch.count - 1);
       batch.count--;
       // A failed save may have happened all the same; the token was not sent, so keeping it is safe.
       await this.#saveOr(() => {
         batch.count++;
         wipe(out);
       });
-      wipe(batch.items.subarray(batch.count * FINISHED_LENGTH, (batch.count + 1) * FINISHED_LENGTH));
-      return out;
+      wipe(batch.items.subarray(batch.count * itemLength(batch), (batch.count + 1) * itemLength(batch)));
+      return token;
     });
   }
 
@@ -171,6 +180,15 @@ export class Wallet {
 
   #find(publicKey: Uint8Array): Batch | undefined {
     return this.#batches.find((batch) => equal(batch.publicKey, publicKey));
+  }
+
+  #hasOtherType(key: PublicIssuerKey): boolean {
+    return this.#batches.some(
+      (b) =>
+        b.class === key.class &&
+        b.epoch === key.epoch &&
+        typeOfPublicKey(b.publicKey) !== typeOfPublicKey(key.publicKey),
+    );
   }
 
   #spendable(tokenClass: TokenClass): Batch[] {

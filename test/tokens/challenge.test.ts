@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { AuthorizationHeader, Token, TokenChallenge, WWWAuthenticateHeader } from "@cloudflare/privacypass-ts";
 import { sha256 } from "../../src/crypto/hash.ts";
 import { randomBytes } from "../../src/crypto/random.ts";
-import { challengeDigest, challengeHeader, readAuthorization, tokenChallenge } from "../../tokens/challenge.ts";
+import {
+  challengeDigest,
+  challengeHeader,
+  readAuthorization,
+  tokenChallenge,
+  typeOfChallenge,
+} from "../../tokens/challenge.ts";
 import { ORIGIN } from "./setting.ts";
 
 // The entry of type 0x0005 as the other library describes types; it ships none of its own for it.
@@ -16,6 +22,14 @@ describe("tokens/challenge", () => {
     assert.deepEqual(ours, Buffer.from(theirs));
     assert.deepEqual(challengeDigest(ours), sha256(Buffer.alloc(32), theirs));
     assert.notDeepEqual(ours, tokenChallenge(ORIGIN.replace("a", "b")));
+  });
+
+  it("names type and issuer when they are others", () => {
+    const issuer = ORIGIN.replace("a", "b");
+    const theirs = new TokenChallenge(2, issuer, new Uint8Array(0), [ORIGIN]).serialize();
+    assert.deepEqual(tokenChallenge(ORIGIN, 2, issuer), Buffer.from(theirs));
+    assert.equal(typeOfChallenge(tokenChallenge(ORIGIN, 2)), 2);
+    assert.equal(typeOfChallenge(tokenChallenge(ORIGIN)), 5);
   });
 
   it("gives a WWW-Authenticate value that the other library reads", () => {
@@ -32,6 +46,13 @@ describe("tokens/challenge", () => {
     const header = new AuthorizationHeader(Token.deserialize(type5, Uint8Array.from(token)));
     for (const quoted of [false, true])
       assert.deepEqual(readAuthorization(Buffer.alloc(162), header.toString(quoted)), token);
+    assert.deepEqual(readAuthorization(Buffer.alloc(354), header.toString()), token);
+    const longer = randomBytes(354);
+    for (const quote of ["", '"']) {
+      const value = `PrivateToken token=${quote}${longer.toString("base64url")}${quote}`;
+      assert.deepEqual(readAuthorization(Buffer.alloc(354), value), longer);
+      assert.throws(() => readAuthorization(Buffer.alloc(353), value), { code: "token/invalid" });
+    }
     assert.deepEqual(readAuthorization(Buffer.alloc(162), header.toString().replace("Private", "private")), token);
   });
 
@@ -46,6 +67,8 @@ describe("tokens/challenge", () => {
       `PrivateToken token=${text}=`,
       `PrivateToken token="${text}`,
       `PrivateToken token=${text.slice(4)}`,
+      `PrivateToken token=${randomBytes(351).toString("base64url")}`,
+      `PrivateToken token=${randomBytes(357).toString("base64url")}`,
       `PrivateToken token=${text}AAAA`,
       `PrivateToken token=${text.slice(1)}+`,
       `${good}, ${good}`,

@@ -5,7 +5,7 @@ import { challengeDigest, tokenChallenge } from "../../tokens/challenge.ts";
 import {
   blindBatch,
   finishBatch,
-  FINISHED_LENGTH,
+  finishedLengthOf,
   freshPending,
   PENDING_LENGTH,
   writeToken,
@@ -14,6 +14,8 @@ import type { TokenClass } from "../../tokens/classes.ts";
 import { issueBatch } from "../../tokens/issuer.ts";
 import { IssuerKeys } from "../../tokens/keys.ts";
 import { Redeemer, type SpentSet } from "../../tokens/redeemer.ts";
+import { tokenLengthOf } from "../../tokens/token.ts";
+import { type TokenType, VOPRF } from "../../tokens/types.ts";
 
 export const DAY = 86400;
 /** A day in the middle of epoch 700. */
@@ -46,9 +48,9 @@ export interface Setting {
   readonly clock: { now: number };
 }
 
-export async function makeSetting(origin = ORIGIN): Promise<Setting> {
+export async function makeSetting(origin = ORIGIN, types: readonly TokenType[] = [VOPRF]): Promise<Setting> {
   const clock = { now: NOW };
-  const keys = new IssuerKeys();
+  const keys = new IssuerKeys(types);
   await keys.rotate(clock.now, async () => {});
   const spent = new MemorySpentSet();
   const secret = new GuardedKey(32, (memory) => void randomFill(memory));
@@ -56,14 +58,19 @@ export async function makeSetting(origin = ORIGIN): Promise<Setting> {
 }
 
 /** Tokens of a class, through the whole issuance protocol. */
-export async function drawTokens({ keys, clock }: Setting, tokenClass: TokenClass, count: number): Promise<Buffer[]> {
-  const { publicKey } = keys.current(tokenClass, clock.now);
-  const key = { publicKey, challengeDigest: challengeDigest(tokenChallenge(ORIGIN)) };
+export async function drawTokens(
+  { keys, clock }: Setting,
+  tokenClass: TokenClass,
+  count: number,
+  type: TokenType = VOPRF,
+): Promise<Buffer[]> {
+  const { publicKey } = keys.current(tokenClass, clock.now, type);
+  const key = { publicKey, challengeDigest: challengeDigest(tokenChallenge(ORIGIN, type)) };
   const pending = Buffer.alloc(count * PENDING_LENGTH);
   freshPending(pending);
   const request = blindBatch(key, pending);
   const response = await issueBatch(keys, request, { maxBatch: 100, now: clock.now, allocate });
-  const finished = Buffer.alloc(count * FINISHED_LENGTH);
+  const finished = Buffer.alloc(count * finishedLengthOf(type));
   finishBatch(finished, key, pending, request, response);
-  return Array.from({ length: count }, (_, i) => writeToken(Buffer.alloc(162), key, finished, i));
+  return Array.from({ length: count }, (_, i) => writeToken(Buffer.alloc(tokenLengthOf(type)), key, finished, i));
 }

@@ -48,7 +48,7 @@ describe("tokens: published vectors of type 0x0005", () => {
         assert.equal(request.toString("hex"), vector.request);
 
         const keys = new IssuerKeys();
-        const head = Buffer.from([tokenClasses.deliver, 0, 0, 700 >> 8, 700 & 255]);
+        const head = Buffer.from([tokenClasses.deliver, 0, 5, 0, 0, 700 >> 8, 700 & 255]);
         keys.add(importIssuerKey(Buffer.concat([head, hex(vector.secretKey)])));
         const ours = await issueBatch(keys, request, { maxBatch: 100, now: NOW, allocate });
         const theirs = hex(vector.response);

@@ -269,10 +269,11 @@ describe("tokens/wallet", () => {
       good.subarray(0, 1),
       good.subarray(0, -1),
       Buffer.concat([good, Buffer.alloc(1)]),
-      Buffer.from(good).fill(2, 0, 1),
+      Buffer.from(good).fill(1, 0, 1),
       Buffer.from(good).fill(2, 1, 2),
       Buffer.from(good).fill(9, 2, 3),
-      Buffer.from(good).fill(2, 71, 72),
+      Buffer.from(good).fill(2, 39, 40), // neither pending nor finished
+      Buffer.from(good).fill(1, 42, 44), // no public key is that long
     ];
     for (const state of bad)
       await assert.rejects(open({ load: () => Buffer.from(state), save: () => {} }), { code: "store/corrupt" });
