@@ -9,7 +9,7 @@ import { listen } from "./http/listen.ts";
 import { openHouse as wireHouse, type House } from "./house/house.ts";
 import { startUpkeep } from "./house/upkeep.ts";
 import { ArenaPool } from "./memory/arena.ts";
-import { lockedAlloc } from "./memory/locked.ts";
+import { bytesKeptFromSwap, lockedAlloc } from "./memory/locked.ts";
 import { makeObserver, type Observer, type Snapshot } from "./observe/observer.ts";
 import { createStore, openStore, type Store } from "./store/store.ts";
 import { keepPublished, type Kept } from "../tor/keep-published.ts";
@@ -42,6 +42,7 @@ export interface Serving {
 export async function serve(options: ServeOptions): Promise<Serving> {
   const { store, arenas, clock, observe, socketPath, socketMode, rotationSeconds, limits } = options;
   const { maxBatch } = options;
+  if (bytesKeptFromSwap() < arenas.size) observe.event("memory-swappable");
   const house = await wireHouse({ store, arenas, clock, onionOf: onionAddress, ...(maxBatch && { maxBatch }) });
   const keys = new EnvelopeKeys(rotationSeconds === undefined ? {} : { rotationSeconds });
   let directory: Buffer = Buffer.alloc(0);

@@ -8,6 +8,7 @@ import { createIdentity } from "../src/house/identity.ts";
 import { serve, type Serving } from "../src/main.ts";
 import { ArenaPool } from "../src/memory/arena.ts";
 import { GuardedKey } from "../src/memory/guarded-key.ts";
+import { bytesKeptFromSwap } from "../src/memory/locked.ts";
 import { makeObserver } from "../src/observe/observer.ts";
 import { createStore, openStore, type Store } from "../src/store/store.ts";
 import { socketTransport } from "../tor/socket-transport.ts";
@@ -27,9 +28,10 @@ describe("serve", () => {
   let socketPath: string;
   let full: boolean;
   let now: number;
+  let lines: string[];
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), "tacet-serve-"));
-    [full, now] = [false, 20_000 * DAY];
+    [full, now, lines] = [false, 20_000 * DAY, []];
     await createStore({ dir: join(dir, "data"), masterKey });
     store = await openStore({ dir: join(dir, "data"), masterKey, reserveBytes: 0 });
     await createIdentity(store, arenas, now, async () => undefined);
@@ -41,9 +43,12 @@ describe("serve", () => {
       close: () => store.close(),
     };
     socketPath = join(dir, "s");
-    const observe = makeObserver(() => undefined);
-    serving = await serve({ store: failing, arenas, clock: () => now, observe, socketPath });
+    serving = await start(failing, arenas);
   });
+  const start = (over: Store, pool: ArenaPool): Promise<Serving> => {
+    const observe = makeObserver((line) => lines.push(line));
+    return serve({ store: over, arenas: pool, clock: () => now, observe, socketPath });
+  };
   afterEach(async () => {
     await serving.close();
     await store.close();
@@ -61,6 +66,19 @@ describe("serve", () => {
       raw.close();
     }
   };
+
+  it("says so when the system locks less memory than requests may fill", async () => {
+    const told = (): boolean => lines.join("").includes("memory-swappable");
+    await serving.close();
+    lines = [];
+    const pool = new ArenaPool([[16 << 10, 32]]);
+    serving = await start(store, pool);
+    assert.equal(told(), bytesKeptFromSwap() < pool.size);
+    await serving.close();
+    Object.defineProperty(pool, "size", { value: 2 ** 40 }); // more than any system locks
+    serving = await start(store, pool);
+    assert.ok(told());
+  });
 
   it("a full disk at the turn of an epoch does not end the envelope keys", async () => {
     assert.equal(await asked(), "wire/malformed");

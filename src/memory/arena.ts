@@ -27,8 +27,11 @@ export const defaultTiers: readonly (readonly [size: number, count: number])[] =
 export class ArenaPool {
   readonly #tiers: Tier[];
   #open = 0;
+  /** Bytes of all slabs. */
+  readonly size: number;
 
   constructor(tiers = defaultTiers) {
+    this.size = tiers.reduce((sum, [size, count]) => sum + size * count, 0);
     this.#tiers = tiers.map(([size, count]) => {
       const region = lockedAlloc(size * count);
       return { size, free: Array.from({ length: count }, (_, i) => region.subarray(i * size, (i + 1) * size)) };

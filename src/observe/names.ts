@@ -8,6 +8,8 @@ export const events = {
   "key-rotated": "envelope key rotated",
   "request-crashed": "a request ended in an internal error: its client was told so, nothing of it was kept",
   "scrub-failed": "a memory scrub did not finish and is repeated",
+  "memory-swappable":
+    "the system locks less memory than requests may fill, they could be swapped out: raise memlock, see ulimit -l",
   "connections-full": "the limit of connections is reached: new ones are turned away",
   "listener-failed": "the listening socket failed",
   "store-reopened": "the store was closed and reopened after a write error",
