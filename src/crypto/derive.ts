@@ -1,7 +1,7 @@
 // Keyed BLAKE2b (RFC 7693) as pseudorandom function: record names, subkeys, ratchet steps, digests.
 import sodium from "sodium-native";
 import { derivationLabels, type DerivationPurpose } from "./labels.ts";
-import { lockedAlloc } from "../memory/locked.ts";
+import { lockedAlloc, wipe } from "../memory/locked.ts";
 
 const labelBytes = Object.fromEntries(
   Object.entries(derivationLabels).map(([purpose, label]) => [
@@ -13,6 +13,8 @@ const labelBytes = Object.fromEntries(
 // Part lengths are encoded so that two different lists of parts never hash alike. The buffers are reused: the
 // library call is synchronous.
 const lengths = Array.from({ length: 8 }, () => lockedAlloc(4));
+// Short inputs are laid out here and hashed in one call: handing over a list of parts costs twice the hash itself.
+const joined = lockedAlloc(512);
 const dummyIn = lockedAlloc(128);
 const dummyOut = lockedAlloc(32);
 
@@ -26,7 +28,29 @@ export function derive<B extends Uint8Array>(
   key: Uint8Array | undefined,
   ...parts: Uint8Array[]
 ): B {
-  const input: Uint8Array[] = [labelBytes[purpose]];
+  const label = labelBytes[purpose];
+  let total = label.length;
+  for (const part of parts) total += 4 + part.length;
+  if (total > joined.length || parts.length > lengths.length) return deriveLong(out, label, key, parts);
+  joined.set(label);
+  let end = label.length;
+  for (const part of parts) {
+    end = joined.writeUInt32BE(part.length, end);
+    joined.set(part, end);
+    end += part.length;
+  }
+  const input = joined.subarray(0, total);
+  try {
+    if (key === undefined) sodium.crypto_generichash(out, input);
+    else sodium.crypto_generichash(out, input, key);
+  } finally {
+    wipe(input);
+  }
+  return out;
+}
+
+function deriveLong<B extends Uint8Array>(out: B, label: Buffer, key: Uint8Array | undefined, parts: Uint8Array[]): B {
+  const input: Uint8Array[] = [label];
   parts.forEach((part, i) => {
     const length = lengths[i];
     if (length === undefined) throw new RangeError("parts");

@@ -52,6 +52,11 @@ export class Journal {
     this.key = this.#keys.use((slab) => derive(Buffer.alloc(KEY_LENGTH), "recordName", slab.subarray(0, 32)));
   }
 
+  /** Opens the keys' pages once for all that `work` does. */
+  together<T>(work: () => T): T {
+    return this.#keys.use(work);
+  }
+
   /** Before the first batch. */
   empty(): Head {
     return { batch: 0, chain: Buffer.alloc(32), set: Buffer.alloc(32) };
@@ -59,20 +64,18 @@ export class Journal {
 
   /** The state after a batch with these changes; no key may appear twice. */
   advance(head: Head, changes: readonly Change[]): Head {
-    const set = this.digest(
-      head.set,
-      changes.flatMap(({ key, before, after }) => [
-        { key, value: before },
-        { key, value: after },
-      ]),
-    );
+    const records = changes.flatMap(({ key, before, after }) => [
+      { key, value: before },
+      { key, value: after },
+    ]);
     const batch = head.batch + 1;
     const number = Buffer.alloc(8);
     number.writeDoubleBE(batch);
-    const chain = this.#keys.use((slab) =>
-      derive(Buffer.alloc(32), "recordChain", slab.subarray(0, 32), LINK, head.chain, number, set),
-    );
-    return { batch, chain, set };
+    return this.#keys.use((slab) => {
+      const set = this.digest(head.set, records);
+      const chain = derive(Buffer.alloc(32), "recordChain", slab.subarray(0, 32), LINK, head.chain, number, set);
+      return { batch, chain, set };
+    });
   }
 
   /** `set` with these records taken in, or taken out where they were in: the operation is its own inverse. */

@@ -48,18 +48,24 @@ export interface Row {
   readonly offset: number;
 }
 
+// Where a room's keys lie: 32 bytes for names, 32 bytes for values.
+const place = Object.fromEntries(roomNames.map((room, i) => [room, i * 64])) as Record<Room, number>;
+/** Of one room's periods two or three are in use. */
+const KNOWN_PARTITIONS = 16;
+
 export class Sealing {
-  // Per room: 32 bytes for names, 32 bytes for values.
   readonly #keys: GuardedKey;
+  readonly #partitions = new Map<Room, Map<number, Buffer>>();
   readonly #scratch = lockedAlloc(MAX_VALUE_LENGTH + LENGTH_FIELD);
 
   constructor(masterKey: GuardedKey, id: Uint8Array) {
     this.#keys = new GuardedKey(roomNames.length * 64, (slab) =>
       masterKey.use((master) => {
-        roomNames.forEach((room, i) => {
-          subkey(slab.subarray(i * 64, i * 64 + 32), "recordName", master, room, id);
-          subkey(slab.subarray(i * 64 + 32, i * 64 + 64), "recordValue", master, room, id);
-        });
+        for (const room of roomNames) {
+          const at = place[room];
+          subkey(slab.subarray(at, at + 32), "recordName", master, room, id);
+          subkey(slab.subarray(at + 32, at + 64), "recordValue", master, room, id);
+        }
       }),
     );
   }
@@ -70,28 +76,35 @@ export class Sealing {
   }
 
   #use<T>(room: Room, part: 0 | 32, work: (key: Buffer) => T): T {
-    const at = roomNames.indexOf(room) * 64 + part;
+    const at = place[room] + part;
     return this.#keys.use((slab) => work(slab.subarray(at, at + 32)));
   }
 
   /** The first 8 bytes of every key that a partition of a point room has. */
   partition(room: Room, partition: number): Buffer {
-    const number = Buffer.alloc(8);
-    number.writeUInt32BE(Math.floor(partition / 2 ** 32));
-    number.writeUInt32BE(partition % 2 ** 32, 4);
-    return this.#use(room, 0, (key) => derive(Buffer.alloc(16), "recordName", key, PARTITION, number)).subarray(0, 8);
+    let known = this.#partitions.get(room);
+    if (known === undefined) this.#partitions.set(room, (known = new Map()));
+    let prefix = known.get(partition);
+    if (prefix === undefined) {
+      const number = Buffer.alloc(8);
+      number.writeUInt32BE(Math.floor(partition / 2 ** 32));
+      number.writeUInt32BE(partition % 2 ** 32, 4);
+      const hash = this.#use(room, 0, (key) => derive(Buffer.alloc(16), "recordName", key, PARTITION, number));
+      prefix = hash.subarray(0, 8);
+      if (known.size === KNOWN_PARTITIONS) known.clear();
+      known.set(partition, prefix);
+    }
+    return prefix;
   }
 
-  /** Hash of a name alone: what locks are keyed by, and the second part of a partitioned point key. 16 bytes. */
-  name(room: Room, name: Uint8Array): Buffer {
-    return this.#use(room, 0, (key) => derive(Buffer.alloc(16), "recordName", key, NAME, name));
-  }
-
+  /** The key of a point record. */
   point(room: Room, name: Uint8Array, partition: number | undefined): Buffer {
     // Where nothing is dropped by its partition no two keys share a part: that would count the records of a room.
     if (partition === undefined)
       return this.#use(room, 0, (key) => derive(Buffer.alloc(KEY_LENGTH), "recordName", key, NAME, name));
-    return Buffer.concat([this.partition(room, partition), this.name(room, name)], KEY_LENGTH);
+    const prefix = this.partition(room, partition);
+    const hash = this.#use(room, 0, (key) => derive(Buffer.alloc(16), "recordName", key, NAME, name));
+    return Buffer.concat([prefix, hash], KEY_LENGTH);
   }
 
   row(room: Room, name: Uint8Array): Row {
@@ -120,7 +133,7 @@ export class Sealing {
     try {
       padded.writeUInt32BE(plain.length);
       padded.set(plain, LENGTH_FIELD);
-      const out = Buffer.allocUnsafeSlow(padded.length + SEAL_OVERHEAD);
+      const out = Buffer.allocUnsafe(padded.length + SEAL_OVERHEAD);
       return this.#use(room, 32, (secret) => sealInto(out, padded, key, secret));
     } finally {
       wipe(padded);

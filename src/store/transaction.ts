@@ -21,6 +21,7 @@ interface Sealed {
   readonly value: Buffer;
 }
 
+const KNOWN_KEYS = 4;
 const CHUNK = 256;
 const CHUNK_BYTES = 1 << 20;
 
@@ -30,6 +31,8 @@ export class Work implements Transaction {
   readonly #own = new Layer<Unwritten>();
   readonly #erased: { row: Row; from: number; to: number }[] = [];
   readonly #held = new Set<string>();
+  // The names are copies in the arena: a caller may use its buffer again for another name.
+  readonly #keys: { room: Room; name: Buffer; key: Buffer }[] = [];
   readonly #seen = new Set<Promise<void>>();
   readonly generation: number;
   #rank = -1;
@@ -44,7 +47,7 @@ export class Work implements Transaction {
   async lock(room: Room, ...names: Uint8Array[]): Promise<void> {
     this.#expect(room);
     const { sealing } = this.#machinery;
-    const keys = sealing.together(() => names.map((name) => room + sealing.name(room, name).toString("latin1")));
+    const keys = sealing.together(() => names.map((name) => room + this.#keyOf(room, name).toString("latin1")));
     const missing = [...new Set(keys)].filter((key) => !this.#held.has(key)).sort();
     if (missing.length === 0) return;
     const { rank } = shapeOf(room);
@@ -137,7 +140,18 @@ export class Work implements Transaction {
     this.#expect(room, "point");
     const partition = options?.partition;
     if ((partition !== undefined) !== (shapeOf(room).expires === true)) throw new TypeError(`partition of ${room}`);
-    return this.#machinery.sealing.point(room, name, partition);
+    return partition === undefined ? this.#keyOf(room, name) : this.#machinery.sealing.point(room, name, partition);
+  }
+
+  // Most names are locked, read and written one after the other: their key is made once.
+  #keyOf(room: Room, name: Uint8Array): Buffer {
+    for (const known of this.#keys) if (known.room === room && known.name.equals(name)) return known.key;
+    const key = this.#machinery.sealing.point(room, name, undefined);
+    const oldest = this.#keys.length < KNOWN_KEYS ? undefined : this.#keys.shift()?.name;
+    const copy = oldest?.length === name.length ? oldest : this.#arena.take(name.length);
+    copy.set(name);
+    this.#keys.push({ room, name: copy, key });
+    return key;
   }
 
   #pending(entry: Pending | undefined): Pending | undefined {

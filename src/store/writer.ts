@@ -105,12 +105,14 @@ export class Writer {
       for (const operation of operations) last.set(operation.key.toString("latin1"), operation);
     const operations = [...last.values()];
     const before = await this.#driver.getMany(operations.map(({ key }) => key));
-    const head = this.#journal.advance(
-      this.#head,
-      operations.map(({ key, value }, i) => ({ key, before: before[i], after: value })),
-    );
+    const changes = operations.map(({ key, value }, i) => ({ key, before: before[i], after: value }));
+    const [head, record] = this.#journal.together(() => {
+      const next = this.#journal.advance(this.#head, changes);
+      return [next, this.#journal.operation(next)] as const;
+    });
     this.#attempted = head;
-    await this.#driver.commit([...operations, this.#journal.operation(head)]);
+    operations.push(record);
+    await this.#driver.commit(operations);
     this.#anchor.write(head);
     this.#attempted = undefined;
     this.#head = head;

@@ -276,3 +276,24 @@ describe("store/store: misuse and ends", () => {
     assert.ok(driver.records.size > 0);
   });
 });
+
+describe("store/store: names", () => {
+  it("are taken by their bytes: one buffer used for many names, in any order", async () => {
+    const store = storeOver(new MemoryDriver());
+    const name = Buffer.alloc(2);
+    const names = [1, 2, 3, 4, 5, 6, 300, 1, 6].map((n) => (n > 255 ? bytes("longer") : Buffer.of(n, n)));
+    await withArena((arena) =>
+      store.transact(arena, async (tx) => {
+        await tx.lock("queue", ...names.slice(0, 7));
+        for (const [i, one] of names.entries()) {
+          const buffer = one.length === 2 ? name.fill(one) : one;
+          assert.deepEqual(await tx.get("queue", buffer), i < 7 ? undefined : one);
+          assert.equal(await tx.get("account", buffer), undefined);
+          tx.put("queue", buffer, one);
+        }
+      }),
+    );
+    for (const one of names) assert.equal(await get(store, one.toString("latin1")), one.toString());
+    await store.close();
+  });
+});
