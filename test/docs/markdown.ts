@@ -46,12 +46,15 @@ export const writeTable = ([headings = [], ...rows]: readonly (readonly string[]
 
 const markers = (name: string) => [`<!-- ${name}: written from the code -->`, `<!-- end of ${name} -->`] as const;
 
-/** What stands between the markers of a part; undefined when they are not there. */
+// The formatter widens columns.
+const narrow = (table: string): string => table.replaceAll(/-{3,}/g, "---").replaceAll(/ {2,}/g, " ");
+
+/** What stands between the markers of a part, its columns narrow; undefined when they are not there. */
 export function writtenPart(text: string, name: string): string | undefined {
   const [begin, end] = markers(name);
   const from = text.indexOf(begin);
   const to = text.indexOf(end);
-  return from < 0 || to < from ? undefined : text.slice(from + begin.length, to).trim();
+  return from < 0 || to < from ? undefined : narrow(text.slice(from + begin.length, to).trim());
 }
 
 /** The document with that part replaced. */

@@ -1,5 +1,6 @@
-// The tables of PROTOCOL.md that say what the code says: operations and refusals.
+// The tables of PROTOCOL.md that say what the code says: lengths, operations and refusals.
 import { faults } from "../../src/fault.ts";
+import { replyLength, requestLength, sizes, type SizeClass } from "../../src/wire/frame.ts";
 import { operations } from "../../src/wire/operations.ts";
 import { writeTable } from "./markdown.ts";
 
@@ -31,6 +32,17 @@ export function operationTable(all: Operations = operations): string {
       .join(", "),
   ]);
   return writeTable([["number", "operation", "caller", "token", "request", "reply", "limits"], ...rows]);
+}
+
+const grouped = (bytes: number): string => bytes.toLocaleString("en");
+
+/** Bytes of each size class: the body's plaintext, the whole request, the whole reply. */
+export function lengthTable(all: Shown<number> = sizes): string {
+  const rows = Object.entries(all).map(([name, plaintext]) => {
+    const size = name as SizeClass;
+    return [name, grouped(plaintext), grouped(requestLength(size)), grouped(replyLength(size))];
+  });
+  return writeTable([["size class", "plaintext", "request", "reply"], ...rows]);
 }
 
 /** Without `envelope/unknown-key`: where it is met there is no key to seal a reply with. */
