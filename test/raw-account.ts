@@ -1,7 +1,8 @@
 // An account made below the SDK, with tokens of every class: for tests of the gate and for benches.
 import { sign, signKeypair } from "../src/crypto/sign.ts";
 import { lockedAlloc } from "../src/memory/locked.ts";
-import { API_PATH, DIRECTORY_PATH, TOKEN_LENGTH } from "../src/wire/frame.ts";
+import { API_PATH, DIRECTORY_PATH, TOKEN_SLOT_LENGTH } from "../src/wire/frame.ts";
+import { TOKEN_LENGTH } from "../tokens/token.ts";
 import { MAX_BATCH, type OperationName, type TokenClass } from "../src/wire/operations.ts";
 import {
   blindBatch,
@@ -48,8 +49,8 @@ export async function rawHouse(house: AskedHouse): Promise<RawHouse> {
 }
 
 export const invitationToken = (house: AskedHouse): Buffer => {
-  const token = Buffer.alloc(TOKEN_LENGTH);
-  decodeInvitation(token, house.invite()[0] ?? "");
+  const token = Buffer.alloc(TOKEN_SLOT_LENGTH);
+  decodeInvitation(token.subarray(0, TOKEN_LENGTH), house.invite()[0] ?? "");
   return token;
 };
 
@@ -90,7 +91,11 @@ export async function rawAccount(house: AskedHouse, { to, ask }: RawHouse, name:
       if (reply.code !== "ok") throw new Error(reply.code);
       const finished = lockedAlloc(MAX_BATCH * FINISHED_LENGTH);
       finishBatch(finished, key, pending, tokenRequest, replyOf("as.issueTokens", reply).tokenResponse);
-      return Array.from({ length: MAX_BATCH }, (_, i) => writeToken(Buffer.alloc(TOKEN_LENGTH), key, finished, i));
+      return Array.from({ length: MAX_BATCH }, (_, i) => {
+        const slot = Buffer.alloc(TOKEN_SLOT_LENGTH);
+        writeToken(slot.subarray(0, TOKEN_LENGTH), key, finished, i);
+        return slot;
+      });
     },
   };
 }

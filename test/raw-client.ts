@@ -66,7 +66,7 @@ export function sealRequest<N extends OperationName>(
       operation: raw.operationNumber ?? shape.number,
       window: frame.windowOf(raw.now),
       requestId: raw.requestId ?? randomBytes(16),
-      token: raw.token ?? Buffer.alloc(frame.TOKEN_LENGTH),
+      token: raw.token ?? Buffer.alloc(frame.TOKEN_SLOT_LENGTH),
       padding: Buffer.alloc(6),
     },
     Buffer.alloc,

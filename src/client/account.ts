@@ -7,7 +7,7 @@ import { GuardedKey } from "../memory/guarded-key.ts";
 import { equal, lockedAlloc } from "../memory/locked.ts";
 import { bytes, encode, fixed, list, struct, u32, u48, u8, type ValueOf } from "../wire/codec.ts";
 import * as documents from "../wire/documents.ts";
-import { REQUEST_ID_LENGTH, TOKEN_LENGTH } from "../wire/frame.ts";
+import { REQUEST_ID_LENGTH, TOKEN_SLOT_LENGTH } from "../wire/frame.ts";
 import type { RequestSigner } from "./call.ts";
 import { ACCOUNT } from "./circuits.ts";
 import { readCredential, signDocument, verifyCredential, type CredentialSigner, type Identity } from "./credentials.ts";
@@ -28,7 +28,7 @@ const record = struct({
   name: bytes(documents.NAME_MAX),
   seed: fixed(32),
   /** The registration, kept whole until it is answered: the same request again gets the answer that was lost. */
-  invitation: fixed(TOKEN_LENGTH),
+  invitation: fixed(TOKEN_SLOT_LENGTH),
   requestId: fixed(REQUEST_ID_LENGTH),
   /** Empty until registered. */
   credential: bytes(documents.CREDENTIAL_MAX),
@@ -118,7 +118,7 @@ export class Account {
       async (reply) => verifyCredential(reply.credential, await directory.current(), clock(), name),
     );
     if (!equal(identity.clientKey, clientKey)) throw new ClientError("contact/unverified");
-    this.#record = { ...current, invitation: Buffer.alloc(TOKEN_LENGTH), credential: identity.document };
+    this.#record = { ...current, invitation: Buffer.alloc(TOKEN_SLOT_LENGTH), credential: identity.document };
     await sections.save(this.entry());
     this.#identity = identity;
     await this.publishPackages();

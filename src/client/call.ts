@@ -36,7 +36,7 @@ export interface Ask<N extends OperationName> {
 export type Call = <N extends OperationName, T>(ask: Ask<N>, use: (reply: ReplyOf<N>) => T | Promise<T>) => Promise<T>;
 
 const ATTEMPTS = 4;
-const NO_TOKEN = Buffer.alloc(frame.TOKEN_LENGTH);
+const NO_TOKEN = Buffer.alloc(frame.TOKEN_SLOT_LENGTH);
 const NO_PADDING = Buffer.alloc(6);
 
 export interface CallDeps {

@@ -1,7 +1,8 @@
 // The client as a developer thinks of it: register, draw tokens, find people, talk in groups, and `sync` for what came.
 import { lockedAlloc, wipe } from "../memory/locked.ts";
 import { decodeInvitation } from "../../tokens/invitation.ts";
-import { TOKEN_LENGTH } from "../wire/frame.ts";
+import { TOKEN_LENGTH } from "../../tokens/token.ts";
+import { TOKEN_SLOT_LENGTH } from "../wire/frame.ts";
 import type { Contact } from "./contacts.ts";
 import { ClientError } from "./errors.ts";
 import { eventKinds, type EventKind, type StoredEvent } from "./events.ts";
@@ -50,9 +51,10 @@ export class TacetClient {
   register(invitation: string, name: string): Promise<void> {
     return this.#alone(async () => {
       const { account, session } = this.#parts;
-      const token = lockedAlloc(TOKEN_LENGTH);
+      const token = lockedAlloc(TOKEN_SLOT_LENGTH);
       try {
-        if (decodeInvitation(token, invitation) !== session.onion) throw new ClientError("server/identity");
+        if (decodeInvitation(token.subarray(0, TOKEN_LENGTH), invitation) !== session.onion)
+          throw new ClientError("server/identity");
         await account.register(token, name);
       } finally {
         wipe(token);

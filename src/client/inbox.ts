@@ -7,7 +7,7 @@ import type { Arena } from "../memory/arena.ts";
 import { lockedAlloc, wipe } from "../memory/locked.ts";
 import { decode, fixed, struct, u48, u8, type ValueOf } from "../wire/codec.ts";
 import { itemKinds, queueItem } from "../wire/documents.ts";
-import { REQUEST_ID_LENGTH, TOKEN_LENGTH } from "../wire/frame.ts";
+import { REQUEST_ID_LENGTH, TOKEN_SLOT_LENGTH } from "../wire/frame.ts";
 import type { RequestSigner } from "./call.ts";
 import { QUEUE } from "./circuits.ts";
 import { ClientError } from "./errors.ts";
@@ -30,7 +30,7 @@ const record = struct({
   friendshipToken: fixed(32),
   keyPackageKey: fixed(32),
   /** The creation, kept whole until it is answered. */
-  token: fixed(TOKEN_LENGTH),
+  token: fixed(TOKEN_SLOT_LENGTH),
   requestId: fixed(REQUEST_ID_LENGTH),
 });
 type Record = ValueOf<typeof record>;
@@ -123,7 +123,7 @@ export class Inbox {
     const queueId = await call({ operation: "qs.createQueue", circuit: QUEUE, request, token, requestId }, (reply) =>
       Buffer.from(reply.queueId),
     );
-    this.#record = { ...draft, created: 1, queueId, token: Buffer.alloc(TOKEN_LENGTH) };
+    this.#record = { ...draft, created: 1, queueId, token: Buffer.alloc(TOKEN_SLOT_LENGTH) };
     await sections.save(this.entry());
   }
 

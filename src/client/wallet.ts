@@ -3,9 +3,10 @@ import { equal } from "../memory/locked.ts";
 import { tokenChallenge } from "../../tokens/challenge.ts";
 import { tokenClassOf, type TokenClass } from "../../tokens/classes.ts";
 import type { PublicIssuerKey } from "../../tokens/keys.ts";
+import { TOKEN_LENGTH } from "../../tokens/token.ts";
 import { Wallet } from "../../tokens/wallet.ts";
 import { Fault } from "../fault.ts";
-import { TOKEN_LENGTH } from "../wire/frame.ts";
+import { TOKEN_SLOT_LENGTH } from "../wire/frame.ts";
 import type { Account } from "./account.ts";
 import { ISSUANCE } from "./circuits.ts";
 import type { ServerDirectory } from "./directory.ts";
@@ -44,14 +45,16 @@ export class Tokens {
   }
 
   /**
-   * Runs `use` with one token (162 locked bytes), which is gone from the saved wallet by then and wiped after. Never
+   * Runs `use` with one token (in a slot of 354 locked bytes), which is gone from the saved wallet by then and wiped after. Never
    * put back: a token that may have been sent is not sent again but by the very same request. ClientError
    * `client/no-tokens`.
    */
   async spend<T>(tokenClass: TokenClass, use: (token: Buffer) => Promise<T>): Promise<T> {
     const arena = this.#session.pool.arena();
     try {
-      return await use(await this.#wallet.take(tokenClass, arena.take(TOKEN_LENGTH)).catch(outOfTokens));
+      const slot = arena.take(TOKEN_SLOT_LENGTH);
+      await this.#wallet.take(tokenClass, slot.subarray(0, TOKEN_LENGTH)).catch(outOfTokens);
+      return await use(slot);
     } finally {
       arena.close();
     }

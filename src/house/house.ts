@@ -6,12 +6,12 @@ import { makeDeliveryService } from "../services/delivery/service.ts";
 import { makeDispatch, type Dispatch } from "../services/dispatch.ts";
 import { makeQueueService } from "../services/queue/service.ts";
 import type { Store } from "../store/store.ts";
-import { TOKEN_LENGTH } from "../wire/frame.ts";
 import { MAX_BATCH } from "../wire/operations.ts";
 import { challengeHeader, tokenChallenge } from "../../tokens/challenge.ts";
 import { tokenClasses, type TokenClass } from "../../tokens/classes.ts";
 import { encodeInvitation, makeInvitation } from "../../tokens/invitation.ts";
 import { Redeemer, type Reservation } from "../../tokens/redeemer.ts";
+import { TOKEN_LENGTH, tokenOfSlot } from "../../tokens/token.ts";
 import { sign } from "../crypto/sign.ts";
 import { buildDirectory, type PublishedKeys } from "./directory.ts";
 import { destroyIdentity, loadIdentity, type Identity } from "./identity.ts";
@@ -33,7 +33,8 @@ export interface House {
   readonly onion: string;
   readonly identity: Identity;
   readonly dispatch: Dispatch;
-  redeem(tokenClass: TokenClass, token: Uint8Array, requestId: Uint8Array): Promise<Reservation>;
+  /** `slot`: a token followed by zeros, 354 bytes. */
+  redeem(tokenClass: TokenClass, slot: Uint8Array, requestId: Uint8Array): Promise<Reservation>;
   /** The WWW-Authenticate value for a class. */
   challenge(tokenClass: TokenClass): string;
   /** True when the issuer's keys have changed. */
@@ -86,7 +87,7 @@ export async function openHouse({ store, arenas, clock, onionOf, maxBatch }: Hou
     onion,
     identity,
     dispatch: makeDispatch({ domain, store, handlers }),
-    redeem: (tokenClass, token, requestId) => redeemer.reserve(token, requestId, tokenClass),
+    redeem: async (tokenClass, slot, requestId) => redeemer.reserve(tokenOfSlot(slot), requestId, tokenClass),
     challenge: (tokenClass) => challengeHeader(challenge, keys.current(tokenClass, clock()).publicKey),
     rotateIssuers: (now) => rotateIssuerKeys(keys, store, arenas, now),
     directory(envelopeKeys) {

@@ -25,11 +25,11 @@ import type { Reply } from "./types.ts";
 export interface Envelope {
   readonly context: Buffer;
   readonly enc: Buffer;
-  /** 192 plaintext bytes. */
+  /** 384 plaintext bytes. */
   readonly header: Buffer;
 }
 
-/** Opens the first 248 bytes of a request. Faults `envelope/unknown-key`, `envelope/open`, `server/busy`. */
+/** Opens the first 440 bytes of a request. Faults `envelope/unknown-key`, `envelope/open`, `server/busy`. */
 export function openPreamble(preamble: Buffer, keys: EnvelopeKeys, arena: Arena, now: number): Envelope {
   if (preamble.length !== PREAMBLE_LENGTH) throw new Fault("wire/malformed");
   if (preamble[0] !== PROTOCOL_VERSION) throw new Fault("envelope/unknown-key");

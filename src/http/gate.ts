@@ -2,14 +2,15 @@
 import { Fault } from "../fault.ts";
 import type { Arena } from "../memory/arena.ts";
 import { isZero } from "../memory/locked.ts";
-import { TOKEN_LENGTH } from "../wire/frame.ts";
+import { TOKEN_SLOT_LENGTH } from "../wire/frame.ts";
+import { MAX_TOKEN_LENGTH, TOKEN_LENGTH } from "../../tokens/token.ts";
 import { operations, type OperationName } from "../wire/operations.ts";
 import type { Redeem, Reservation } from "./types.ts";
 
 /** What a request shows of itself before its body. */
 export interface Shown {
   readonly operation: OperationName;
-  /** The header's token slot, 162 bytes; zeros when there is none. */
+  /** The header's token slot, 354 bytes; zeros when there is none. */
   readonly token: Uint8Array;
   readonly requestId: Uint8Array;
   /** The HTTP header of that name. Ours never send one; other clients of Privacy Pass do (RFC 9577 section 2.2). */
@@ -18,8 +19,8 @@ export interface Shown {
 
 const SCHEME = "privatetoken ";
 const PARAMETER = "token=";
-// 162 bytes are 216 characters of base64url, without padding.
-const ENCODED_LENGTH = (TOKEN_LENGTH / 3) * 4;
+// Both types of token have a length that is a multiple of three: no padding (RFC 9578 sections 8.2.1 and 8.2.2).
+const ENCODED_LENGTHS = [TOKEN_LENGTH, MAX_TOKEN_LENGTH].map((length) => (length / 3) * 4);
 
 /**
  * The token of an Authorization header, decoded straight into the arena, or undefined when there is none. No regular
@@ -31,12 +32,15 @@ function headerToken(authorization: string | undefined, arena: Arena): Buffer | 
   let at = parameter + PARAMETER.length;
   const quoted = authorization[at] === '"';
   if (quoted) at++;
-  const behind = authorization[at + ENCODED_LENGTH];
-  const ends = quoted ? behind === '"' : behind === undefined || behind === "," || behind === " ";
-  const token = arena.take(TOKEN_LENGTH);
-  const text = authorization.slice(at, at + ENCODED_LENGTH);
-  if (parameter < 0 || !ends || token.write(text, "base64url") !== TOKEN_LENGTH) throw new Fault("token/invalid");
-  return token;
+  const length = ENCODED_LENGTHS.find((characters) => {
+    const behind = authorization[at + characters];
+    return quoted ? behind === '"' : behind === undefined || behind === "," || behind === " ";
+  });
+  const slot = arena.take(TOKEN_SLOT_LENGTH);
+  if (parameter < 0 || length === undefined) throw new Fault("token/invalid");
+  const text = authorization.slice(at, at + length);
+  if (slot.write(text, "base64url") !== (length / 4) * 3) throw new Fault("token/invalid");
+  return slot;
 }
 
 /**

@@ -23,7 +23,7 @@ export type Challenge = (tokenClass: TokenClass) => string;
 /** An opened, authenticated-by-nobody-yet request. All bytes are views of the arena. */
 export interface OpenedRequest {
   readonly operation: OperationName;
-  /** 192 plaintext bytes. */
+  /** 384 plaintext bytes. */
   readonly header: Buffer;
   readonly payload: Buffer;
   /** Whoever is handed the request owns it: `release` is then theirs to call. */

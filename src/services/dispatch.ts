@@ -26,7 +26,7 @@ export interface Reservation {
 
 export interface Dispatched {
   readonly operation: OperationName;
-  /** The 192 plaintext bytes of the header. */
+  /** The 384 plaintext bytes of the header. */
   readonly header: Buffer;
   /** The body's payload: the operation's request, then a signature where the caller has one. */
   readonly payload: Buffer;

@@ -70,7 +70,7 @@ export const directory = struct({
   envelopeKeys: list(struct({ publicKey: key, notAfter: u48 }), 4),
   issuedAt: u48,
 });
-export const DIRECTORY_MAX = 4096;
+export const DIRECTORY_MAX = 16384;
 
 const SIGNATURE_LENGTH = 64;
 /** Body and signature of a signed document, as views. Fault `wire/malformed` when it is too short. */

@@ -9,17 +9,19 @@ export const API_PATH = "/v1";
 export const DIRECTORY_PATH = "/.well-known/tacet/directory";
 
 /** Plaintext bytes of a body, per size class. */
-export const sizes = { small: 4096, medium: 32768, large: 524288 } as const;
+// A small request with its 440 bytes of preamble and 16 of tag fills nine cells of Tor nearly to the end.
+export const sizes = { small: 3904, medium: 32768, large: 524288 } as const;
 export type SizeClass = keyof typeof sizes;
 
 export const KEY_ID_LENGTH = 7;
 export const ENC_OFFSET = 1 + KEY_ID_LENGTH;
 export const HEADER_OFFSET = ENC_OFFSET + 32;
 /** Plaintext bytes of the header. */
-export const HEADER_LENGTH = 192;
-/** version(1) || envelope key id(7) || enc(32) || sealed header(192 + 16). */
+export const HEADER_LENGTH = 384;
+/** version(1) || envelope key id(7) || enc(32) || sealed header(384 + 16). */
 export const PREAMBLE_LENGTH = HEADER_OFFSET + HEADER_LENGTH + 16;
-export const TOKEN_LENGTH = 162;
+/** The longest token is one of type 0x0002 (RFC 9578 section 8.2.2); what is shorter is followed by zeros. */
+export const TOKEN_SLOT_LENGTH = 354;
 export const REQUEST_ID_LENGTH = 16;
 
 /** Bytes of a whole request on the wire. */
@@ -35,7 +37,7 @@ export const header = struct({
   /** floor(unix seconds / 600) of the client's clock. */
   window: u32,
   requestId: fixed(REQUEST_ID_LENGTH),
-  token: fixed(TOKEN_LENGTH),
+  token: fixed(TOKEN_SLOT_LENGTH),
   padding: fixed(6),
 });
 

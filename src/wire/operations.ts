@@ -204,7 +204,7 @@ export const operations = {
     token: "deliver",
     size: small,
     limits: { messagesPerToken: 1 },
-    request: struct({ groupId: id, groupKey: key, leaf: u32, message: bytes(3800) }),
+    request: struct({ groupId: id, groupKey: key, leaf: u32, message: bytes(3700) }),
     reply: nothing,
   }),
 } as const;

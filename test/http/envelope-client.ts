@@ -15,7 +15,7 @@ import {
   pad,
   requestLength,
   sizes,
-  TOKEN_LENGTH,
+  TOKEN_SLOT_LENGTH,
   unpadReply,
   windowOf,
   type SizeClass,
@@ -61,7 +61,7 @@ export function buildRequest(spec: RequestSpec): BuiltRequest {
     operation: spec.number ?? operations[operation].number,
     window: windowOf(now),
     requestId: spec.requestId ?? randomBytes(16),
-    token: spec.token ?? Buffer.alloc(TOKEN_LENGTH),
+    token: spec.token ?? Buffer.alloc(TOKEN_SLOT_LENGTH),
     padding: Buffer.alloc(6),
   };
   const plain = encode(header, fields, (length) => Buffer.alloc(length));

@@ -2,15 +2,15 @@ import assert from "node:assert/strict";
 import { Fault } from "../../src/fault.ts";
 import { admit } from "../../src/http/gate.ts";
 import { ArenaPool } from "../../src/memory/arena.ts";
-import { TOKEN_LENGTH } from "../../src/wire/frame.ts";
+import { TOKEN_SLOT_LENGTH } from "../../src/wire/frame.ts";
 import { operations, type OperationName } from "../../src/wire/operations.ts";
 import { takesFives } from "./listening.ts";
 
 describe("http/gate", () => {
   const pool = new ArenaPool([[1024, 2]]);
   const requestId = Buffer.alloc(16);
-  const none = Buffer.alloc(TOKEN_LENGTH);
-  const some = Buffer.alloc(TOKEN_LENGTH, 5);
+  const none = Buffer.alloc(TOKEN_SLOT_LENGTH);
+  const some = Buffer.alloc(TOKEN_SLOT_LENGTH, 5);
   const ask = async (operation: OperationName, token: Buffer, log: string[] = [], redeem = takesFives(log)) => {
     const arena = pool.arena();
     try {

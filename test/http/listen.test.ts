@@ -4,12 +4,20 @@ import { setTimeout as pause } from "node:timers/promises";
 import { faults, type FaultCode } from "../../src/fault.ts";
 import type { Dispatch } from "../../src/http/types.ts";
 import { ArenaPool } from "../../src/memory/arena.ts";
-import { PREAMBLE_LENGTH, replyLength, requestLength, TOKEN_LENGTH, windowOf } from "../../src/wire/frame.ts";
+import {
+  HEADER_LENGTH,
+  PREAMBLE_LENGTH,
+  replyLength,
+  requestLength,
+  sizes,
+  TOKEN_SLOT_LENGTH,
+  windowOf,
+} from "../../src/wire/frame.ts";
 import { ask, buildRequest, httpHead, RawConnection, type RequestSpec } from "./envelope-client.ts";
 import { NOW, startListening, type Listening } from "./listening.ts";
 
 const token = (first = 5): Buffer => {
-  const bytes = Buffer.alloc(TOKEN_LENGTH, 9);
+  const bytes = Buffer.alloc(TOKEN_SLOT_LENGTH, 9);
   bytes[0] = first;
   return bytes;
 };
@@ -133,7 +141,7 @@ describe("http/listen", () => {
 
     it("gives the token back when the request turns out bad", async () => {
       for (const [spoil, code] of [
-        [{ spoilFrame: (frame: Buffer) => void (frame[4095] = 1) }, "wire/malformed"],
+        [{ spoilFrame: (frame: Buffer) => void (frame[sizes.small - 1] = 1) }, "wire/malformed"],
         [{ spoilFrame: (frame: Buffer) => void frame.writeUInt32BE(5000) }, "wire/malformed"],
       ] as const) {
         const { opened } = await send({ token: token(), ...spoil });
@@ -152,7 +160,7 @@ describe("http/listen", () => {
       for (const [at, value] of [
         [0, 2],
         [1, 1],
-        [191, 1],
+        [HEADER_LENGTH - 1, 1],
       ] as const) {
         const { opened, reply } = await spoilt((plain) => void (plain[at] = value));
         assert.equal(opened().code, number("wire/malformed"));

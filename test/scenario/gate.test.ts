@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "../../src/crypto/random.ts";
 import { operations, type OperationName, type RequestOf, type TokenClass } from "../../src/wire/operations.ts";
-import { API_PATH, TOKEN_LENGTH } from "../../src/wire/frame.ts";
+import { API_PATH, TOKEN_SLOT_LENGTH } from "../../src/wire/frame.ts";
+import { TOKEN_LENGTH } from "../../tokens/token.ts";
 import { startTestHouse, type TestHouse } from "../house.ts";
 import { invitationToken, rawAccount, rawHouse, type RawAccount, type RawHouse } from "../raw-account.ts";
 import { sealRequest } from "../raw-client.ts";
@@ -113,12 +114,12 @@ describe("[4] the gate, operation by operation", function () {
         drawn.get(other)?.push(token); // it was not spent: used again elsewhere
       }
       const good = fresh(tokenClass);
-      for (const at of [0, 1, 2, 33, 34, 65, 66, 97, 98, TOKEN_LENGTH - 1]) {
+      for (const at of [0, 1, 2, 33, 34, 65, 66, 97, 98, TOKEN_LENGTH - 1, TOKEN_LENGTH, TOKEN_SLOT_LENGTH - 1]) {
         const bad = Buffer.from(good);
         bad[at]! ^= 0x40;
         assert.match((await ask(operation, bad)).code, /^token\/(invalid|unknown-key)$/);
       }
-      assert.match((await ask(operation, randomBytes(TOKEN_LENGTH))).code, /^token\//);
+      assert.match((await ask(operation, randomBytes(TOKEN_SLOT_LENGTH))).code, /^token\//);
       assert.ok(!(await ask(operation, good)).code.startsWith("token/"), "control: unflipped it passes");
     });
 

@@ -12,7 +12,7 @@ import type { Call, Handlers } from "../../src/services/ports.ts";
 import { TRIES } from "../../src/services/tries.ts";
 import { createStore, openStore, type Store } from "../../src/store/store.ts";
 import { encode, type Codec } from "../../src/wire/codec.ts";
-import { header } from "../../src/wire/frame.ts";
+import { header, HEADER_LENGTH, TOKEN_SLOT_LENGTH } from "../../src/wire/frame.ts";
 import { operations, type OperationName } from "../../src/wire/operations.ts";
 
 const NOW = 1_800_000_000;
@@ -77,7 +77,11 @@ describe("services/dispatch", () => {
   const headerOf = (operation: OperationName, requestId: Uint8Array, window = 3_000_000): Buffer => {
     const { number } = operations[operation];
     const fields = { version: 1, reserved: 0, operation: number, window, requestId };
-    return encode(header, { ...fields, token: Buffer.alloc(162), padding: Buffer.alloc(6) }, Buffer.alloc);
+    return encode(
+      header,
+      { ...fields, token: Buffer.alloc(TOKEN_SLOT_LENGTH), padding: Buffer.alloc(6) },
+      Buffer.alloc,
+    );
   };
   const payloadOf = (operation: OperationName, request: object): Buffer =>
     encode(operations[operation].request as Codec<unknown>, request, Buffer.alloc);
@@ -235,7 +239,7 @@ describe("services/dispatch", () => {
     });
     assert.equal((await careful({ payload: signed(headerBytes), headerBytes })).code, 0);
     const refused = faults["auth/signature"].number;
-    assert.equal((await careful({ payload: signed(randomBytes(192)), headerBytes })).code, refused);
+    assert.equal((await careful({ payload: signed(randomBytes(HEADER_LENGTH)), headerBytes })).code, refused);
     assert.equal((await careful({ payload: Buffer.concat([body, Buffer.alloc(64)]), headerBytes })).code, refused);
     assert.equal((await careful({ payload: Buffer.alloc(10), headerBytes })).code, faults["wire/malformed"].number);
   });

@@ -114,7 +114,7 @@ describe("wire/frame", () => {
   it("has a header of exactly its length", () => {
     const value = decode(header, Buffer.alloc(HEADER_LENGTH));
     assert.equal(encode(header, value, Buffer.alloc).length, HEADER_LENGTH);
-    assert.equal(PREAMBLE_LENGTH, 248);
+    assert.equal(PREAMBLE_LENGTH, 440);
   });
 
   it("pads and unpads, and refuses non-zero padding and overlong payloads", () => {
