@@ -107,5 +107,7 @@ function readGeneric(bytes: Uint8Array): RsaRequest {
 /** Fault `token/batch` on anything but exactly one request of one of the forms, for at least one token. */
 export function readRequest(bytes: Uint8Array): TokenRequest {
   if (bytes[0] !== 0) return readGeneric(bytes);
-  return bytes[1] === BLIND_RSA ? readSingleRsa(bytes) : readVoprf(bytes);
+  if (bytes[1] === BLIND_RSA) return readSingleRsa(bytes);
+  if (bytes[1] === VOPRF) return readVoprf(bytes);
+  throw new Fault("token/batch");
 }
