@@ -1,13 +1,25 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { readSpki } from "../../src/crypto/blind-rsa.ts";
 import { Fault } from "../../src/fault.ts";
 import { parseRequest, parseResponse } from "../../tokens/batch.ts";
-import { blindBatch, finishBatch, FINISHED_LENGTH, freshPending, PENDING_LENGTH } from "../../tokens/blinding.ts";
+import {
+  blindBatch,
+  finishBatch,
+  FINISHED_LENGTH,
+  finishedLengthOf,
+  freshPending,
+  PENDING_LENGTH,
+  writeToken,
+} from "../../tokens/blinding.ts";
 import { challengeDigest, readAuthorization, tokenChallenge } from "../../tokens/challenge.ts";
+import { parseGenericRequest, parseGenericResponse } from "../../tokens/generic-batch.ts";
 import { decodeInvitation, encodeInvitation, makeInvitation } from "../../tokens/invitation.ts";
 import { identifyBatch, issueBatch } from "../../tokens/issuer.ts";
-import { exportIssuerKey, importIssuerKey, KEY_RECORD_LENGTH } from "../../tokens/keys.ts";
+import { exportIssuerKey, importIssuerKey, KEY_RECORD_LENGTH, keyRecordLength } from "../../tokens/keys.ts";
+import { readRequest } from "../../tokens/request.ts";
 import { parseToken } from "../../tokens/token.ts";
+import { BLIND_RSA, VOPRF } from "../../tokens/types.ts";
 import { decodeState, encodeState, stateLength } from "../../tokens/wallet-state.ts";
 import { allocate, makeSetting, NOW, ORIGIN } from "./setting.ts";
 
@@ -52,7 +64,7 @@ describe("tokens: every decoder on broken input", () => {
   const decoders = new Map<string, { decode: Decoder; valid: Uint8Array; runs: number }>();
 
   before(async () => {
-    const { keys, redeemer } = await makeSetting();
+    const { keys, redeemer } = await makeSetting(ORIGIN, [VOPRF, BLIND_RSA]);
     const key = keys.current("deliver", NOW);
     const batch = { publicKey: key.publicKey, challengeDigest: challengeDigest(tokenChallenge(ORIGIN)) };
     const items = Buffer.alloc(2 * PENDING_LENGTH);
@@ -62,11 +74,23 @@ describe("tokens: every decoder on broken input", () => {
     const response = await issueBatch(keys, request, options);
     const invitation = makeInvitation(Buffer.alloc(162), keys, ORIGIN, NOW);
     const record = exportIssuerKey(Buffer.alloc(KEY_RECORD_LENGTH), key);
+    const rsaKey = keys.current("deliver", NOW, BLIND_RSA);
+    const rsaBatch = {
+      publicKey: rsaKey.publicKey,
+      challengeDigest: challengeDigest(tokenChallenge(ORIGIN, BLIND_RSA)),
+    };
+    const rsaRequest = blindBatch(rsaBatch, items);
+    const rsaResponse = await issueBatch(keys, rsaRequest, options);
+    const rsaFinished = Buffer.alloc(2 * finishedLengthOf(BLIND_RSA));
+    finishBatch(rsaFinished, rsaBatch, items, rsaRequest, rsaResponse);
+    const rsaToken = writeToken(Buffer.alloc(354), rsaBatch, rsaFinished, 0);
+    const rsaRecord = exportIssuerKey(Buffer.alloc(keyRecordLength(rsaKey)), rsaKey);
     const pending = { ...batch, class: key.class, epoch: key.epoch, pending: true, count: 2, items };
     const finished = { ...pending, pending: false, items: Buffer.alloc(2 * FINISHED_LENGTH) };
-    const state = Buffer.alloc(stateLength([pending, finished]));
-    encodeState(state, [pending, finished]);
-    const out = Buffer.alloc(162);
+    const rsa = { ...finished, ...rsaBatch, items: rsaFinished };
+    const state = Buffer.alloc(stateLength([pending, finished, rsa]));
+    encodeState(state, [pending, finished, rsa]);
+    const out = Buffer.alloc(354);
     const header = Buffer.from(`PrivateToken token=${invitation.toString("base64url")}`);
     const line = Buffer.from(encodeInvitation(ORIGIN, invitation));
     const add = (name: string, decode: Decoder, valid: Uint8Array, runs = 3000): unknown =>
@@ -79,7 +103,15 @@ describe("tokens: every decoder on broken input", () => {
     add("response", parseResponse, response);
     add("finished response", (b) => finishBatch(Buffer.alloc(192), batch, items, request, b), response, 200);
     add("authorization", (bytes) => readAuthorization(out, text(bytes)), header);
-    add("invitation", (bytes) => decodeInvitation(out, text(bytes)), line);
+    add("redeemed 0x0002", (bytes) => redeemer.check(bytes, "deliver", Buffer.alloc(32)), rsaToken, 1000);
+    add("generic request", parseGenericRequest, rsaRequest);
+    add("any request", readRequest, rsaRequest.subarray(2, 261));
+    add("answered 0x0002", (bytes) => issueBatch(keys, bytes, options), rsaRequest, 200);
+    add("generic response", parseGenericResponse, rsaResponse);
+    add("finished 0x0002", (b) => finishBatch(Buffer.alloc(576), rsaBatch, items, rsaRequest, b), rsaResponse, 100);
+    add("public key", readSpki, rsaKey.publicKey);
+    add("key record 0x0002", importIssuerKey, rsaRecord, 300);
+    add("invitation", (bytes) => decodeInvitation(out.subarray(0, 162), text(bytes)), line);
     add("key record", importIssuerKey, record, 500);
     add("wallet state", decodeState, state, 1000);
   });
@@ -96,13 +128,21 @@ describe("tokens: every decoder on broken input", () => {
     "invitation",
     "key record",
     "wallet state",
+    "redeemed 0x0002",
+    "generic request",
+    "any request",
+    "answered 0x0002",
+    "generic response",
+    "finished 0x0002",
+    "public key",
+    "key record 0x0002",
   ])
     it(`${name}: only Faults come out`, async () => {
       const { decode, valid, runs } = decoders.get(name)!;
       await onlyFaults(decode, valid, runs);
     });
 
-  it("has a test for each", () => assert.equal(decoders.size, 11));
+  it("has a test for each", () => assert.equal(decoders.size, 19));
 
   it("control: finds a decoder that trusts a length byte", async () => {
     const { valid } = decoders.get("request")!;

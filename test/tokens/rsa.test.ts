@@ -146,7 +146,7 @@ describe("tokens of type 0x0002: keys", () => {
     keys.add({ ...voprf, truncatedKeyId: key.truncatedKeyId });
     assert.equal(keys.byTruncatedKeyId(key.truncatedKeyId)?.type, VOPRF);
     const other = setting.keys.current("connect", NOW, BLIND_RSA);
-    assert.throws(() => keys.add({ ...other, truncatedKeyId: key.truncatedKeyId } as typeof other), {
+    assert.throws(() => keys.add({ ...other, truncatedKeyId: key.truncatedKeyId }), {
       code: "crypto/input",
     });
   });
@@ -375,9 +375,9 @@ describe("tokens of type 0x0002: wallet", () => {
     const disk = memory();
     const { request } = await (await open(disk)).requestBatch(publicKey(), CHALLENGE, 4);
     const wallet = await open(disk);
-    const [pending] = wallet.pending();
-    assert.deepEqual(pending?.request, request);
-    assert.equal(await wallet.finalize(pending!, await issueBatch(setting.keys, request, options)), 4);
+    const pending = wallet.pending()[0]!;
+    assert.deepEqual(pending.request, request);
+    assert.equal(await wallet.finalize(pending, await issueBatch(setting.keys, request, options)), 4);
     const seen = new Set<string>();
     for (let left = 4; left > 0; left--) {
       const slot = Buffer.alloc(354, 1);
