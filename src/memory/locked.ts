@@ -1,5 +1,4 @@
 // Locked pages: the only place where a secret or a request's plaintext may live.
-import { readFileSync } from "node:fs";
 import sodium from "sodium-native";
 
 /**
@@ -10,12 +9,6 @@ export function lockedAlloc(size: number): Buffer {
   const buffer = sodium.sodium_malloc(size);
   sodium.sodium_memzero(buffer);
   return buffer;
-}
-
-/** Bytes that the kernel keeps out of swap for this process: a limit (RLIMIT_MEMLOCK) is met without any error. */
-export function bytesKeptFromSwap(): number {
-  const line = /^VmLck:\s*(\d+) kB$/m.exec(readFileSync("/proc/self/status", "latin1"));
-  return Number(line?.[1] ?? 0) * 1024;
 }
 
 /** Overwrites each buffer with zeros; the compiler cannot leave the write out. */
