@@ -36,9 +36,28 @@ describe("crypto/derive", () => {
   });
 });
 
+describe("crypto/derive: lengths", () => {
+  it("does not depend on how long the input is, nor on what was hashed before", () => {
+    const label = Buffer.from(derivationLabels.recordName);
+    for (const size of [0, 400, 511, 512, 513, 4096, 3]) {
+      const [key, part] = [randomBytes(32), randomBytes(size)];
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(size);
+      const input = Buffer.concat([Buffer.from([label.length]), label, length, part]);
+      assert.deepEqual(
+        derive(Buffer.alloc(32), "recordName", key, part),
+        Buffer.from(blake2b(input, { key, dkLen: 32 })),
+      );
+      assert.deepEqual(derive(Buffer.alloc(64), "recordName", undefined, part), Buffer.from(blake2b(input)));
+    }
+    const nine = Array.from({ length: 9 }, () => Buffer.alloc(1));
+    assert.throws(() => derive(Buffer.alloc(32), "recordName", undefined, ...nine), RangeError);
+  });
+});
+
 describe("crypto/hash and hmac", () => {
   it("equal node's", () => {
-    for (const size of [0, 1, 63, 64, 65, 200]) {
+    for (const size of [0, 1, 63, 64, 65, 200, 511, 512, 513, 4096, 3]) {
       const data = randomBytes(size);
       assert.deepEqual(sha256(Buffer.alloc(32), data, data), createHash("sha256").update(data).update(data).digest());
       const out = Buffer.alloc(32);
