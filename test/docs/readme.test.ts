@@ -192,6 +192,7 @@ describe("the client example of README.md", function () {
     try {
       for (let i = 0; ; i++) {
         await new Promise((resolve) => setTimeout(resolve, 500));
+        assert.equal(first.exitCode, null, "the example runs until it is stopped");
         const asked = await client.requestContact("echo").then(
           () => true,
           (error: unknown) => (error as { code?: string }).code !== "contact/unknown-name" || i > 40,
