@@ -24,6 +24,7 @@ import { decodeState, encodeState, itemLength, stateLength } from "../../tokens/
 import { parseWorkSlot, WORK_SLOT_LENGTH } from "../../tokens/work.ts";
 import { readSpki } from "../../src/crypto/blind-rsa.ts";
 import type { Decoder } from "./engine.ts";
+import { gateDecoder } from "./gate-decoder.ts";
 import type { Random } from "./random.ts";
 import { allocate, MAX_BATCH, NOW, ORIGIN, tokenSetting, type TokenSetting } from "./token-setting.ts";
 
@@ -60,7 +61,7 @@ const encodedGenericResponse = ({ count, list }: generic.GenericList): Buffer =>
 
 function tokens({ keys, drawn }: TokenSetting, random: Random): Decoder[] {
   const real = drawn.flatMap((batch) => batch.tokens);
-  const secret = new GuardedKey(32, (memory) => void memory.set(random.bytes(32)));
+  const secret = new GuardedKey(32, (memory) => memory.set(random.bytes(32)));
   const spent = { lookup: () => Promise.resolve(undefined) };
   const redeemer = new Redeemer({ keys, origin: ORIGIN, spent, secret, now: () => NOW });
   const [name, out] = [Buffer.alloc(32), Buffer.alloc(MAX_TOKEN_LENGTH)];
@@ -253,5 +254,6 @@ function stored({ drawn }: TokenSetting): Decoder[] {
 
 export async function tokenDecoders(random: Random): Promise<Decoder[]> {
   const setting = await tokenSetting(random);
-  return [...tokens(setting, random), ...batches(setting), ...stored(setting)];
+  const gate = gateDecoder(setting.drawn.flatMap((batch) => batch.tokens));
+  return [...tokens(setting, random), gate, ...batches(setting), ...stored(setting)];
 }
