@@ -57,12 +57,15 @@ function sha512(out: Uint8Array, ...parts: Uint8Array[]): void {
 }
 
 // Each part behind its length as two bytes.
-const prefixed = (...parts: Uint8Array[]): Uint8Array[] =>
-  parts.flatMap((part, i) => {
-    const length = lengths[i] ?? Buffer.alloc(2);
+const prefixed = (...parts: Uint8Array[]): Uint8Array[] => {
+  const laid: Uint8Array[] = [];
+  for (const part of parts) {
+    const length = lengths[laid.length >> 1] ?? Buffer.alloc(2);
     length.writeUInt16BE(part.length);
-    return [length, part];
-  });
+    laid.push(length, part);
+  }
+  return laid;
+};
 
 // 64 bytes are one block of SHA-512, so b_1 is the whole output.
 function expand(tail: Tails, parts: Uint8Array[]): void {
