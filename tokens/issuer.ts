@@ -7,8 +7,8 @@ import type { IssuerKey, IssuerKeys } from "./keys.ts";
 import { readRequest, type RequestForm, type RsaRequest, type TokenRequest, type VoprfRequest } from "./request.ts";
 import { BLIND_RSA, VOPRF } from "./types.ts";
 
-/** Tokens between two turns of the event loop: about 3 ms of either type. */
-const SLICE = 10;
+/** Tokens between two turns of the event loop: about 1 ms of either type. */
+const SLICE = 4;
 
 export interface BatchRequest {
   readonly key: IssuerKey;
