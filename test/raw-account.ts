@@ -3,7 +3,7 @@ import { sign, signKeypair } from "../src/crypto/sign.ts";
 import { lockedAlloc } from "../src/memory/locked.ts";
 import { API_PATH, DIRECTORY_PATH, TOKEN_SLOT_LENGTH } from "../src/wire/frame.ts";
 import { TOKEN_LENGTH } from "../tokens/token.ts";
-import { MAX_BATCH, type OperationName, type TokenClass } from "../src/wire/operations.ts";
+import { MAX_BATCH, operations, type OperationName, type TokenClass } from "../src/wire/operations.ts";
 import {
   blindBatch,
   finishBatch,
@@ -47,6 +47,10 @@ export async function rawHouse(house: AskedHouse): Promise<RawHouse> {
     close: () => transport.close(),
   };
 }
+
+/** Takes from `tokens` what an operation costs, one slot behind the other. */
+export const pay = (operation: OperationName, tokens: Buffer[]): Buffer =>
+  Buffer.concat(tokens.splice(0, operations[operation].price));
 
 export const invitationToken = (house: AskedHouse): Buffer => {
   const token = Buffer.alloc(TOKEN_SLOT_LENGTH);

@@ -14,7 +14,7 @@ export interface RawRequest<N extends OperationName = OperationName> {
   readonly operation: N;
   /** The request's fields, or the payload's bytes as they are. */
   readonly request: RequestOf<N> | Buffer;
-  /** 162 bytes; zeros when there is none. */
+  /** Slots of 354 bytes, one behind the other; zeros when there is none. */
   readonly token?: Uint8Array;
   readonly requestId?: Uint8Array;
   /** Signs the payload: given the parts, returns 64 bytes. */
@@ -66,7 +66,7 @@ export function sealRequest<N extends OperationName>(
       operation: raw.operationNumber ?? shape.number,
       window: frame.windowOf(raw.now),
       requestId: raw.requestId ?? randomBytes(16),
-      token: raw.token ?? Buffer.alloc(frame.TOKEN_SLOT_LENGTH),
+      token: raw.token?.subarray(0, frame.TOKEN_SLOT_LENGTH) ?? Buffer.alloc(frame.TOKEN_SLOT_LENGTH),
       padding: Buffer.alloc(6),
     },
     Buffer.alloc,
@@ -74,7 +74,8 @@ export function sealRequest<N extends OperationName>(
   const bytes = Buffer.isBuffer(raw.request)
     ? raw.request
     : encode(shape.request as Codec<unknown>, raw.request, Buffer.alloc);
-  const payload = raw.signer === undefined ? bytes : Buffer.concat([bytes, raw.signer(to.domain, header, bytes)]);
+  const rest = raw.token?.subarray(frame.TOKEN_SLOT_LENGTH) ?? Buffer.alloc(0);
+  const payload = Buffer.concat([rest, bytes, raw.signer?.(to.domain, header, bytes) ?? Buffer.alloc(0)]);
   const plain = Buffer.alloc(frame.sizes[size]);
   frame.pad(plain, payload);
 

@@ -4,7 +4,7 @@ import { signKeypair } from "../src/crypto/sign.ts";
 import { lockedAlloc } from "../src/memory/locked.ts";
 import { createGroup, joinFromWelcome, type ClientGroup } from "../src/mls/client.ts";
 import { makeKeyPackage } from "../src/mls/key-package.ts";
-import type { AskedHouse, RawHouse } from "./raw-account.ts";
+import { pay, type AskedHouse, type RawHouse } from "./raw-account.ts";
 import { keySigner, replyOf, type RawReply } from "./raw-client.ts";
 
 const whole = (reply: RawReply): RawReply => {
@@ -19,13 +19,17 @@ export interface RawQueue {
   handle(): Promise<Uint8Array>;
 }
 
-export async function rawQueue({ ask }: RawHouse, token: Uint8Array): Promise<RawQueue> {
+/** Takes what it costs from `tokens`, of class `create`. */
+export async function rawQueue({ ask }: RawHouse, tokens: Buffer[]): Promise<RawQueue> {
   const [ownerKey, secret] = [Buffer.alloc(32), lockedAlloc(64)];
   signKeypair(ownerKey, secret);
   const signer = keySigner(secret);
   const ratchetSecret = randomBytes(32);
   const request = { ownerKey, ratchetSecret, friendshipToken: randomBytes(32) };
-  const { queueId } = replyOf("qs.createQueue", whole(await ask({ operation: "qs.createQueue", request, token })));
+  const { queueId } = replyOf(
+    "qs.createQueue",
+    whole(await ask({ operation: "qs.createQueue", request, token: pay("qs.createQueue", tokens) })),
+  );
   return {
     queueId,
     ratchetSecret,
@@ -45,19 +49,19 @@ export interface RawGroup {
   readonly member: ClientGroup;
 }
 
-/** A group of two. Tokens: one `create`, one `deliver`. */
+/** A group of two, paid from `tokens`. */
 export async function rawPair(
   house: AskedHouse,
   { ask }: RawHouse,
   queues: readonly [RawQueue, RawQueue],
-  tokens: { readonly create: Uint8Array; readonly deliver: Uint8Array },
+  tokens: { readonly create: Buffer[]; readonly deliver: Buffer[] },
 ): Promise<RawGroup> {
   const now = house.now();
   const groupId = randomBytes(16);
   const alone = await createGroup({ groupId, pseudonym: randomBytes(16), handle: await queues[0].handle(), now });
   const groupKey = await alone.groupKey();
   const create = { groupId, groupKey, groupInfo: await alone.groupInfo() };
-  whole(await ask({ operation: "ds.create", request: create, token: tokens.create }));
+  whole(await ask({ operation: "ds.create", request: create, token: pay("ds.create", tokens.create) }));
 
   const lifetime = { notBefore: now - 3600, notAfter: now + 86400 };
   const own = await makeKeyPackage({ pseudonym: randomBytes(16), handle: await queues[1].handle(), ...lifetime });
@@ -66,7 +70,7 @@ export async function rawPair(
   const { commit, groupInfo, nextGroupKey } = pending;
   const request = { groupId, groupKey, nextGroupKey, leaf: alone.ownLeaf, commit, groupInfo, welcome };
   const signer = (...parts: Uint8Array[]): Uint8Array => alone.signWithLeaf("request", ...parts);
-  whole(await ask({ operation: "ds.commit", request, signer, token: tokens.deliver }));
+  whole(await ask({ operation: "ds.commit", request, signer, token: pay("ds.commit", tokens.deliver) }));
   const member = await joinFromWelcome(welcome, own.keyPackage, own.privateKeys, now);
   return { groupId, groupKey: nextGroupKey, founder: pending.next, member };
 }

@@ -20,7 +20,7 @@ export interface Ask<N extends OperationName> {
   readonly operation: N;
   readonly circuit: string;
   readonly request: RequestOf<N>;
-  /** 162 bytes, where the operation costs one. It must be recorded as used before it gets here. */
+  /** One slot of 354 bytes for each token the operation costs, recorded as used before they get here. */
   readonly token?: Uint8Array;
   readonly signer?: RequestSigner;
   /** 16 bytes. Given when a request is repeated after a restart, so that the server knows it again. */
@@ -141,16 +141,19 @@ function sealRequest<N extends OperationName>(
       operation: shape.number,
       window,
       requestId,
-      token: ask.token ?? NO_TOKEN,
+      token: ask.token?.subarray(0, frame.TOKEN_SLOT_LENGTH) ?? NO_TOKEN,
       padding: NO_PADDING,
     },
     (size) => arena.take(size),
   );
   const codec = shape.request as Codec<unknown>;
   const length = codec.size(ask.request);
-  const payload = arena.take(length + (ask.signer === undefined ? 0 : SIGNATURE_LENGTH));
-  codec.write(ask.request, payload, 0);
-  ask.signer?.(payload.subarray(length), server.domain, headerBytes, payload.subarray(0, length));
+  const rest = ask.token?.subarray(frame.TOKEN_SLOT_LENGTH) ?? Buffer.alloc(0);
+  const payload = arena.take(rest.length + length + (ask.signer === undefined ? 0 : SIGNATURE_LENGTH));
+  payload.set(rest);
+  const request = payload.subarray(rest.length, rest.length + length);
+  codec.write(ask.request, request, 0);
+  ask.signer?.(payload.subarray(rest.length + length), server.domain, headerBytes, request);
 
   const bytes = Buffer.alloc(frame.requestLength(shape.size.request));
   const context = arena.take(CONTEXT_LENGTH);

@@ -97,7 +97,9 @@ export class Contacts {
     await sections.save(this.entry());
     const request = { name: nameBytes, offer: sealOffer(own, ours, account.sign, sealKey) };
     await this.#alone("connect", (circuit) =>
-      tokens.spend("connect", (token) => call({ operation: "as.connect", circuit, request, token }, () => undefined)),
+      tokens.spend("as.connect", (token) =>
+        call({ operation: "as.connect", circuit, request, token }, () => undefined),
+      ),
     );
   }
 
@@ -105,7 +107,7 @@ export class Contacts {
     const { call, directory, clock } = this.#session;
     const server = await directory.current();
     return this.#alone("discover", (circuit) =>
-      tokens.spend("discover", (token) =>
+      tokens.spend("as.discover", (token) =>
         call({ operation: "as.discover", circuit, request: { name: nameBytes }, token }, (reply) => {
           if (reply.found !== 1) throw new ClientError("contact/unknown-name");
           const identity = verifyCredential(reply.credential, server, clock(), name);

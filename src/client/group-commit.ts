@@ -69,7 +69,7 @@ async function prepare(
     groupInfo: made.groupInfo,
     welcome: made.welcome ?? EMPTY,
   };
-  await tokens.spend("deliver", async (token) => {
+  await tokens.spend("ds.commit", async (token) => {
     const pending = {
       operation: shape.number,
       requestId: randomBytes(REQUEST_ID_LENGTH),

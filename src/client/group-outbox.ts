@@ -50,7 +50,7 @@ async function prepare(parts: Parts, held: HeldGroup, message: Outgoing): Promis
   const sent = await mls.send(plain);
   plain.fill(0);
   const request = { groupId, groupKey: await mls.groupKey(), leaf: mls.ownLeaf, message: sent.privateMessage };
-  await tokens.spend("deliver", (token) => {
+  await tokens.spend("ds.send", (token) => {
     const pending = {
       operation: shape.number,
       requestId: randomBytes(REQUEST_ID_LENGTH),
@@ -107,7 +107,7 @@ async function settleOther(parts: Parts, held: HeldGroup, pending: Pending, answ
     const sent = done || answer instanceof Fault ? 1 : 0;
     await keep(parts, held, { ...held.state, outgoing: outgoing.slice(sent), pending: undefined });
   } else if (answer === "no token") {
-    await parts.tokens.spend("create", (token) => {
+    await parts.tokens.spend("ds.create", (token) => {
       const renewed = { ...pending, token: Buffer.from(token), requestId: randomBytes(REQUEST_ID_LENGTH) };
       return keep(parts, held, { ...held.state, pending: renewed });
     });

@@ -4,6 +4,7 @@ import { equal } from "../memory/locked.ts";
 import { bytes, encode, fixed, list, struct, u16, u8, type ValueOf } from "../wire/codec.ts";
 import { groupMessage, INTRODUCTION_MAX } from "../wire/documents.ts";
 import { REQUEST_ID_LENGTH, sizes, TOKEN_SLOT_LENGTH } from "../wire/frame.ts";
+import { MAX_PRICE } from "../wire/operations.ts";
 import { readIntroduction, type Introduction } from "./credentials.ts";
 import type { Entry } from "./sections.ts";
 
@@ -13,7 +14,7 @@ const STATE_MAX = 1 << 19;
 const pending = struct({
   operation: u16,
   requestId: fixed(REQUEST_ID_LENGTH),
-  token: fixed(TOKEN_SLOT_LENGTH),
+  token: bytes(MAX_PRICE * TOKEN_SLOT_LENGTH),
   /** The operation's request, encoded. */
   request: bytes(sizes.medium),
   /** For a commit: the MLS state to adopt when it is confirmed, and the introductions of those it adds. */

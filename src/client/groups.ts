@@ -78,7 +78,7 @@ export async function beginGroup(parts: Parts): Promise<HeldGroup> {
   const mls = await createGroup({ groupId, pseudonym, handle: handle!, now: session.clock() });
   const shape = operations["ds.create"];
   const request = { groupId, groupKey: await mls.groupKey(), groupInfo: await mls.groupInfo() };
-  return tokens.spend("create", async (token) => {
+  return tokens.spend("ds.create", async (token) => {
     const state = joined(parts, mls, {
       operation: shape.number,
       requestId: randomBytes(REQUEST_ID_LENGTH),

@@ -5,9 +5,10 @@ import { SECRET_KEY_LENGTH, sign, signKeypair } from "../crypto/sign.ts";
 import { GuardedKey } from "../memory/guarded-key.ts";
 import type { Arena } from "../memory/arena.ts";
 import { lockedAlloc, wipe } from "../memory/locked.ts";
-import { decode, fixed, struct, u48, u8, type ValueOf } from "../wire/codec.ts";
+import { bytes, decode, fixed, struct, u48, u8, type ValueOf } from "../wire/codec.ts";
 import { itemKinds, queueItem } from "../wire/documents.ts";
 import { REQUEST_ID_LENGTH, TOKEN_SLOT_LENGTH } from "../wire/frame.ts";
+import { MAX_PRICE } from "../wire/operations.ts";
 import type { RequestSigner } from "./call.ts";
 import { QUEUE } from "./circuits.ts";
 import { ClientError } from "./errors.ts";
@@ -30,7 +31,7 @@ const record = struct({
   friendshipToken: fixed(32),
   keyPackageKey: fixed(32),
   /** The creation, kept whole until it is answered. */
-  token: fixed(TOKEN_SLOT_LENGTH),
+  token: bytes(MAX_PRICE * TOKEN_SLOT_LENGTH),
   requestId: fixed(REQUEST_ID_LENGTH),
 });
 type Record = ValueOf<typeof record>;
@@ -95,12 +96,12 @@ export class Inbox {
     return entry(SECTION, record, this.#record);
   }
 
-  /** Creates the queue; a creation that was interrupted is repeated as it was. Costs one `create` token. */
+  /** Creates the queue; a creation that was interrupted is repeated as it was. Costs `create` tokens. */
   async create(tokens: Tokens): Promise<void> {
     if (this.exists) return;
     const { call, sections } = this.#session;
     if (this.#record === undefined) {
-      await tokens.spend("create", async (token) => {
+      await tokens.spend("qs.createQueue", async (token) => {
         const secret = (): Buffer => randomFill(lockedAlloc(32));
         this.#adopt({
           created: 0,
@@ -123,7 +124,7 @@ export class Inbox {
     const queueId = await call({ operation: "qs.createQueue", circuit: QUEUE, request, token, requestId }, (reply) =>
       Buffer.from(reply.queueId),
     );
-    this.#record = { ...draft, created: 1, queueId, token: Buffer.alloc(TOKEN_SLOT_LENGTH) };
+    this.#record = { ...draft, created: 1, queueId, token: Buffer.alloc(0) };
     await sections.save(this.entry());
   }
 

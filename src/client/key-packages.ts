@@ -125,7 +125,7 @@ export class KeyPackages {
     const { friendshipToken, keyPackageKey } = friendship;
     try {
       const server = await directory.current();
-      return await tokens.spend("connect", (token) =>
+      return await tokens.spend("qs.claim", (token) =>
         call({ operation: "qs.claim", circuit, request: { friendshipToken }, token }, ({ keyPackage: sealed }) => {
           const bundle = openBundle(sealed, keyPackageKey);
           const introduction = verifyIntroduction(bundle.introduction, server, clock());

@@ -7,6 +7,7 @@ import { TOKEN_LENGTH } from "../../tokens/token.ts";
 import { Wallet } from "../../tokens/wallet.ts";
 import { Fault } from "../fault.ts";
 import { TOKEN_SLOT_LENGTH } from "../wire/frame.ts";
+import { operations, type OperationName } from "../wire/operations.ts";
 import type { Account } from "./account.ts";
 import { ISSUANCE } from "./circuits.ts";
 import type { ServerDirectory } from "./directory.ts";
@@ -45,16 +46,22 @@ export class Tokens {
   }
 
   /**
-   * Runs `use` with one token (in a slot of 354 locked bytes), which is gone from the saved wallet by then and wiped after. Never
-   * put back: a token that may have been sent is not sent again but by the very same request. ClientError
-   * `client/no-tokens`.
+   * Runs `use` with the tokens that `operation` costs, each in a slot of 354 locked bytes; they are gone from the saved
+   * wallet by then and wiped after. Never put back: a token that may have been sent is not sent again but by the very
+   * same request. ClientError `client/no-tokens`.
    */
-  async spend<T>(tokenClass: TokenClass, use: (token: Buffer) => Promise<T>): Promise<T> {
+  async spend<T>(operation: OperationName, use: (token: Buffer) => Promise<T>): Promise<T> {
+    const { token: tokenClass, price } = operations[operation];
+    if (tokenClass === "none") throw new ClientError("client/no-tokens");
     const arena = this.#session.pool.arena();
     try {
-      const slot = arena.take(TOKEN_SLOT_LENGTH);
-      await this.#wallet.take(tokenClass, slot.subarray(0, TOKEN_LENGTH)).catch(outOfTokens);
-      return await use(slot);
+      // Fewer than the price would be lost to a refusal.
+      if (this.#wallet.count(tokenClass) < price) throw new ClientError("client/no-tokens");
+      const slots = arena.take(price * TOKEN_SLOT_LENGTH);
+      for (let at = 0; at < slots.length; at += TOKEN_SLOT_LENGTH) {
+        await this.#wallet.take(tokenClass, slots.subarray(at, at + TOKEN_LENGTH)).catch(outOfTokens);
+      }
+      return await use(slots);
     } finally {
       arena.close();
     }

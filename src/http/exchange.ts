@@ -9,7 +9,7 @@ import { operationOfNumber, operations, type OperationName } from "../wire/opera
 import { UploadEnded, type Upload } from "./body.ts";
 import type { EnvelopeKeys } from "./envelope-keys.ts";
 import { openBody, openPreamble, readHeader, sealAnswer, type Envelope } from "./envelope.ts";
-import { admit } from "./gate.ts";
+import { admit, admitRest } from "./gate.ts";
 import type { Challenge, Dispatch, Redeem, Reply, Reservation } from "./types.ts";
 
 export interface ExchangeDeps {
@@ -84,7 +84,7 @@ export async function exchange(
     return unopened(400);
   }
   const arena = arenas.arena();
-  let held: Reservation | undefined;
+  let held: Reservation[] = [];
   try {
     const preamble = arena.take(PREAMBLE_LENGTH);
     await upload.fill(preamble);
@@ -98,18 +98,25 @@ export async function exchange(
       if (operation === undefined) throw new Fault("wire/unknown-operation");
       if (operations[operation].size.request !== length) throw new Fault("wire/size-class");
       if (Math.abs(fields.window - windowOf(now)) > 1) throw new Fault("auth/stale");
-      held = await admit(
-        { operation, authorization, token: fields.token, requestId: fields.requestId },
-        deps.redeem,
-        arena,
-      );
-      if (held !== undefined) observe.redeemed();
+      const { requestId } = fields;
+      const first = await admit({ operation, authorization, token: fields.token, requestId }, deps.redeem, arena);
+      if (first !== undefined) held.push(first);
       const sealed = arena.take(sizes[length] + 16);
       await upload.fill(sealed);
       const payload = openBody(envelope.context, sealed);
-      const reservation = held;
-      held = undefined; // dispatch gives it back or spends it
-      reply = await deps.dispatch({ operation, header: envelope.header, payload, reservation, arena, now, gone });
+      const request = await admitRest(operation, payload, requestId, deps.redeem, held);
+      for (let i = 0; i < held.length; i++) observe.redeemed();
+      const reservations = held;
+      held = []; // dispatch gives them back or spends them
+      reply = await deps.dispatch({
+        operation,
+        header: envelope.header,
+        payload: request,
+        reservations,
+        arena,
+        now,
+        gone,
+      });
     } catch (error) {
       if (error instanceof UploadEnded) throw error;
       reply = refusal(error, now, observe);
@@ -127,7 +134,7 @@ export async function exchange(
     observe.refused(code);
     return unopened(code.startsWith("server/") ? 503 : 400);
   } finally {
-    held?.release();
+    for (const reservation of held) reservation.release();
     arena.close();
     flushNativeTraces();
   }

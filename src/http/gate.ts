@@ -62,3 +62,24 @@ export async function admit(shown: Shown, redeem: Redeem, arena: Arena): Promise
   }
   return reservation;
 }
+
+/**
+ * Holds the tokens that an operation costs besides the first: slots in front of the request, one behind the other. Adds
+ * them to `held` as they come, so that the caller releases what was held when one is refused. Returns the request.
+ */
+export async function admitRest(
+  operation: OperationName,
+  payload: Buffer,
+  requestId: Uint8Array,
+  redeem: Redeem,
+  held: Reservation[],
+): Promise<Buffer> {
+  const { token, price } = operations[operation];
+  if (token === "none") return payload;
+  const end = (price - 1) * TOKEN_SLOT_LENGTH;
+  if (payload.length < end) throw new Fault("wire/malformed");
+  for (let at = 0; at < end; at += TOKEN_SLOT_LENGTH) {
+    held.push(await redeem(token, payload.subarray(at, at + TOKEN_SLOT_LENGTH), requestId));
+  }
+  return payload.subarray(end);
+}

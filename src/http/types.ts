@@ -27,7 +27,7 @@ export interface OpenedRequest {
   readonly header: Buffer;
   readonly payload: Buffer;
   /** Whoever is handed the request owns it: `release` is then theirs to call. */
-  readonly reservation: Reservation | undefined;
+  readonly reservations: readonly Reservation[];
   readonly arena: Arena;
   /** Unix seconds. */
   readonly now: number;

@@ -30,7 +30,8 @@ export interface Dispatched {
   readonly header: Buffer;
   /** The body's payload: the operation's request, then a signature where the caller has one. */
   readonly payload: Buffer;
-  readonly reservation: Reservation | undefined;
+  /** As many as the operation costs; none where it costs none. */
+  readonly reservations: readonly Reservation[];
   readonly arena: Arena;
   /** Unix seconds. */
   readonly now: number;
@@ -65,7 +66,8 @@ export function makeDispatch(deps: { domain: Uint8Array; store: Store; handlers:
   const tries = new Tries();
 
   return async (request) => {
-    const { arena, now, payload, reservation } = request;
+    const { arena, now, payload, reservations } = request;
+    const [first] = reservations;
     const shape = operations[request.operation];
     const handler = handlers[request.operation] as Handler<OperationName>;
     const signed = shape.caller !== "anonymous";
@@ -74,8 +76,8 @@ export function makeDispatch(deps: { domain: Uint8Array; store: Store; handlers:
       if (signed && payload.length < SIGNATURE_LENGTH) return refusal("wire/malformed");
       const body = signed ? payload.subarray(0, payload.length - SIGNATURE_LENGTH) : payload;
       const decoded = decode(shape.request as Codec<unknown>, body) as never;
-      const receipt = reservation && makeReceipt(arena, reservation, requestId, body, now);
-      if (receipt && reservation?.state === "replay") {
+      const receipt = first && makeReceipt(arena, first, reservations, requestId, body, now);
+      if (receipt && first?.state === "replay") {
         return await store.read(arena, (view) => receipt.find(view)).catch((e: unknown) => refusal(outward(e)));
       }
 
@@ -117,12 +119,12 @@ export function makeDispatch(deps: { domain: Uint8Array; store: Store; handlers:
 
       try {
         const outcome = await untilAnswered(attempt, request.gone);
-        if (reservation) tries.forget(reservation.name);
+        if (first) tries.forget(first.name);
         return outcome;
       } catch (error) {
         const code = outward(error);
         // Work was done: the token is spent, and a retry learns the same refusal. Our own trouble costs nothing.
-        if (reservation && receipt && !isServers(code) && !tries.another(code, reservation.name)) {
+        if (first && receipt && !isServers(code) && !tries.another(code, first.name)) {
           return await store.transact(arena, async (tx) => {
             const earlier = await receipt.earlier(tx);
             if (earlier === undefined) receipt.write(tx, refusal(code));
@@ -134,7 +136,7 @@ export function makeDispatch(deps: { domain: Uint8Array; store: Store; handlers:
     } catch (error) {
       return refusal(outward(error));
     } finally {
-      reservation?.release();
+      for (const reservation of reservations) reservation.release();
     }
   };
 }
@@ -167,11 +169,17 @@ async function untilAnswered(
 // A receipt lets a retry (same token, request id and request) have the answer it missed, and nobody else anything: the
 // reply is sealed under a key derived from the request id, which the server forgets. The signature is no part of what
 // must be the same: it covers the header, whose window moves on.
-function makeReceipt(arena: Arena, reservation: Reservation, requestId: Uint8Array, body: Buffer, now: number) {
+function makeReceipt(
+  arena: Arena,
+  { name }: Reservation,
+  all: readonly Reservation[], // the first among them
+  requestId: Uint8Array,
+  body: Buffer,
+  now: number,
+) {
   const key = derive(arena.take(32), "receiptKey", requestId);
   const digest = derive(arena.take(32), "receiptBinding", requestId, body);
   const today = Math.floor(now / DAY);
-  const { name, epoch, binding } = reservation;
 
   return {
     /**
@@ -179,16 +187,21 @@ function makeReceipt(arena: Arena, reservation: Reservation, requestId: Uint8Arr
      * outcome may have come to light since.
      */
     async earlier(tx: Transaction): Promise<Outcome | undefined> {
-      const before = await tx.get("spent", name, { partition: epoch });
-      if (before === undefined) return undefined;
-      return equal(before, binding) ? this.find(tx) : refusal("token/spent");
+      let again = false;
+      for (const one of all) {
+        const before = await tx.get("spent", one.name, { partition: one.epoch });
+        if (before === undefined) continue;
+        if (!equal(before, one.binding)) return refusal("token/spent");
+        again = true;
+      }
+      return again ? this.find(tx) : undefined;
     },
     write(tx: Transaction, outcome: Outcome): void {
       const plain = arena.take(34 + outcome.payload.length);
       plain.set(digest);
       plain.writeUInt16BE(outcome.code, 32);
       plain.set(outcome.payload, 34);
-      tx.put("spent", name, binding, { partition: epoch });
+      for (const spent of all) tx.put("spent", spent.name, spent.binding, { partition: spent.epoch });
       const sealed = sealInto(arena.take(plain.length + SEAL_OVERHEAD), plain, name, key);
       tx.put("receipt", name, sealed, { partition: today });
     },

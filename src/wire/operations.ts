@@ -23,6 +23,8 @@ interface Shape<Q, R, L extends Limits = Limits> {
   readonly caller: Caller;
   /** The class of token a request must carry; `none` only where the caller proves an account or a queue of its own. */
   readonly token: TokenClass | "none";
+  /** Tokens a request costs: the first in the header, the others in front of the request. 1 to MAX_PRICE; 0 for `none`. */
+  readonly price: number;
   readonly size: { readonly request: SizeClass; readonly reply: SizeClass };
   /** Counts the handler enforces per subject, named by what they count. */
   readonly limits: L;
@@ -39,6 +41,7 @@ const nothing = struct({});
 
 export const QUEUE_HANDLE_LENGTH = 88;
 export const MAX_BATCH = 100;
+export const MAX_PRICE = 4;
 
 export const operations = {
   "as.register": operation({
@@ -46,6 +49,7 @@ export const operations = {
     service: "auth",
     caller: "anonymous",
     token: "invite",
+    price: 1,
     size: small,
     limits: { accountsPerToken: 1 },
     request: struct({ name: bytes(NAME_MAX), clientKey: key, proof: fixed(64) }),
@@ -56,6 +60,7 @@ export const operations = {
     service: "auth",
     caller: "account",
     token: "none",
+    price: 0,
     size: { request: "medium", reply: "small" },
     limits: { packages: 64 },
     request: struct({
@@ -70,6 +75,7 @@ export const operations = {
     service: "auth",
     caller: "account",
     token: "none",
+    price: 0,
     size: small,
     limits: { batchesPerEpoch: 1, tokensPerBatch: MAX_BATCH, answersPerBatch: 50 },
     request: struct({ ...account, tokenRequest: bytes(3600) }),
@@ -80,6 +86,7 @@ export const operations = {
     service: "auth",
     caller: "anonymous",
     token: "discover",
+    price: 1,
     size: small,
     limits: { namesPerToken: 1 },
     request: struct({ name: bytes(NAME_MAX) }),
@@ -91,6 +98,7 @@ export const operations = {
     service: "auth",
     caller: "anonymous",
     token: "connect",
+    price: 1,
     size: small,
     limits: { waitingPerTarget: 200 },
     request: struct({ name: bytes(NAME_MAX), offer: bytes(OFFER_MAX) }),
@@ -101,6 +109,7 @@ export const operations = {
     service: "auth",
     caller: "account",
     token: "none",
+    price: 0,
     size: { request: "small", reply: "medium" },
     limits: { itemsPerRead: 8 },
     /** Items up to and including `acknowledge` are deleted; the reply holds what follows. Sequence numbers start at 1. */
@@ -112,6 +121,7 @@ export const operations = {
     service: "queue",
     caller: "anonymous",
     token: "create",
+    price: 4,
     size: small,
     limits: { queuesPerToken: 1 },
     request: struct({ ownerKey: key, ratchetSecret: key, friendshipToken: key }),
@@ -122,6 +132,7 @@ export const operations = {
     service: "queue",
     caller: "queue",
     token: "none",
+    price: 0,
     size: { request: "medium", reply: "small" },
     limits: { keyPackages: 20 },
     /** Replaces all published before. */
@@ -137,6 +148,7 @@ export const operations = {
     service: "queue",
     caller: "anonymous",
     token: "connect",
+    price: 1,
     size: small,
     limits: { keyPackagesPerToken: 1 },
     request: struct({ friendshipToken: key }),
@@ -147,6 +159,7 @@ export const operations = {
     service: "queue",
     caller: "queue",
     token: "none",
+    price: 0,
     size: small,
     limits: { handles: 32 },
     request: struct({ queueId: id, count: u8 }),
@@ -157,6 +170,7 @@ export const operations = {
     service: "queue",
     caller: "queue",
     token: "none",
+    price: 0,
     size: { request: "small", reply: "medium" },
     limits: { itemsPerRead: 500, waitSeconds: 25, itemsPerQueue: 1000 },
     /** Items up to and including `acknowledge` are deleted. `wait`: seconds to hold an empty answer back, at most 25. */
@@ -173,6 +187,7 @@ export const operations = {
     service: "delivery",
     caller: "anonymous",
     token: "create",
+    price: 2,
     size: { request: "medium", reply: "small" },
     limits: { groupsPerToken: 1 },
     request: struct({ groupId: id, groupKey: key, groupInfo: bytes(16384) }),
@@ -183,6 +198,7 @@ export const operations = {
     service: "delivery",
     caller: "member",
     token: "deliver",
+    price: 1,
     size: { request: "medium", reply: "small" },
     limits: { commitsPerToken: 1, members: 64 },
     /** `welcome` is empty when nobody is added. */
@@ -202,6 +218,7 @@ export const operations = {
     service: "delivery",
     caller: "member",
     token: "deliver",
+    price: 1,
     size: small,
     limits: { messagesPerToken: 1 },
     request: struct({ groupId: id, groupKey: key, leaf: u32, message: bytes(3700) }),

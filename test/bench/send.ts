@@ -74,7 +74,7 @@ async function measureHouse(): Promise<{ alone: number; together: number }> {
   const raw = await rawHouse(house);
   const agent = new Agent({ keepAlive: true, maxSockets: CLIENTS });
   try {
-    const tokens: Uint8Array[] = [];
+    const tokens: Buffer[] = [];
     const first = await rawAccount(house, raw, "bench.first");
     const creates = await first.draw("create");
     for (let i = 0; tokens.length < ALONE + TOGETHER + WARM_UP + 1; i++) {
@@ -82,9 +82,8 @@ async function measureHouse(): Promise<{ alone: number; together: number }> {
       tokens.push(...(await account.draw("deliver")));
     }
     const take = (count: number) => tokens.splice(0, count);
-    const one = () => creates.pop() ?? Buffer.alloc(0);
-    const queues = [await rawQueue(raw, one()), await rawQueue(raw, one())] as const;
-    const group = await rawPair(house, raw, queues, { create: one(), deliver: take(1)[0] ?? Buffer.alloc(0) });
+    const queues = [await rawQueue(raw, creates), await rawQueue(raw, creates)] as const;
+    const group = await rawPair(house, raw, queues, { create: creates, deliver: take(1) });
     const tasks = async (count: number) =>
       (await prepare(house, raw, group, take(count))).map((sealed) => async () => {
         const { code } = sealed.open(await post(agent, house.socketPath, sealed.body));

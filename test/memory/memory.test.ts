@@ -118,6 +118,23 @@ describe("memory/secure-map", () => {
     );
   });
 
+  it("gives new ids an entry, by which they are removed once", () => {
+    const map = new SecureMap(1, 3);
+    const [a, b] = [Buffer.from([1]), Buffer.from([2])];
+    const entry = map.add(a, 10)!;
+    assert.equal(map.add(a, 11), undefined);
+    assert.equal(map.get(a), 10);
+    map.set(b, 20);
+    map.remove(entry);
+    assert.deepEqual([map.get(a), map.get(b), map.size], [undefined, 20, 1]);
+    assert.throws(() => map.remove(entry), RangeError);
+    assert.throws(() => map.remove(3), RangeError);
+    const again = map.add(a, 12)!;
+    assert.equal(map.delete(a), true);
+    assert.throws(() => map.remove(again), RangeError);
+    assert.equal(map.size, 1);
+  });
+
   it("refuses when full", () => {
     const map = new SecureMap(1, 1);
     map.set(Buffer.from([1]), 1);

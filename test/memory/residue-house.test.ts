@@ -72,12 +72,12 @@ describe("memory/residue-house", () => {
     });
     assert.equal(replyOf("as.readDirect", direct).items.length, 8);
 
-    const queues = [await rawQueue(house, of(create)), await rawQueue(house, of(create))] as const;
+    const queues = [await rawQueue(house, create), await rawQueue(house, create)] as const;
     for (const queue of queues) {
       note("queueId", queue.queueId);
       note("ratchetSecret", queue.ratchetSecret);
     }
-    const pair = await rawPair(spawned, house, queues, { create: of(create), deliver: of(deliver) });
+    const pair = await rawPair(spawned, house, queues, { create, deliver });
     for (const { pseudonym, signaturePublicKey, handle } of pair.founder.members()) {
       note("pseudonym", pseudonym);
       note("leaf key", signaturePublicKey);

@@ -42,7 +42,7 @@ let next = 0;
 const lockedName = (): Buffer => names[next++ % names.length]!;
 
 /** ds.send, nearly as the delivery service does it; the reply carries plaintext back. */
-const dispatch: Dispatch = async ({ payload, arena, reservation, header: head }) => {
+const dispatch: Dispatch = async ({ payload, arena, reservations, header: head }) => {
   try {
     const body = payload.subarray(0, payload.length - 64);
     const { groupId, groupKey, message } = decode(operations["ds.send"].request, body);
@@ -70,7 +70,7 @@ const dispatch: Dispatch = async ({ payload, arena, reservation, header: head })
     const code = error instanceof Fault ? error.code : "server/error";
     return { code: faults[code].number, payload: Buffer.alloc(0) };
   } finally {
-    reservation?.release();
+    for (const reservation of reservations) reservation.release();
   }
 };
 

@@ -3,6 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { randomBytes } from "../../src/crypto/random.ts";
 import { sign, signKeypair } from "../../src/crypto/sign.ts";
 import { encode } from "../../src/wire/codec.ts";
+import { TOKEN_SLOT_LENGTH } from "../../src/wire/frame.ts";
 import { operations } from "../../src/wire/operations.ts";
 import { ask, buildRequest, httpHead, RawConnection, type BuiltRequest } from "../http/envelope-client.ts";
 import type { Canary } from "./canary.ts";
@@ -37,7 +38,7 @@ export async function sendTraffic(target: Target, plain: number, rounds: number)
     sent++;
     const signer = { publicKey: Buffer.alloc(32), secretKey: Buffer.alloc(64) };
     signKeypair(signer.publicKey, signer.secretKey);
-    const token = randomBytes(162);
+    const token = randomBytes(TOKEN_SLOT_LENGTH);
     token.set([0, options.bad ? 0 : 5]);
     const ids = { requestId: randomBytes(16), groupId: randomBytes(16), groupKey: randomBytes(32) };
     const message = Buffer.concat([signer.publicKey, randomBytes(MESSAGE - 32)]);
@@ -163,7 +164,7 @@ export async function sendTraffic(target: Target, plain: number, rounds: number)
 export async function sendForeign({ socketPath, publicKey }: Target, count: number): Promise<Canary[]> {
   const tokens: Canary[] = [];
   for (let i = 0; i < count; i++) {
-    const token = randomBytes(162);
+    const token = randomBytes(TOKEN_SLOT_LENGTH);
     token.set([0, 5]);
     tokens.push({ kind: `header token ${i}`, bytes: token.subarray(2) });
     const { body } = buildRequest({ now: Date.now() / 1000, publicKey });

@@ -18,9 +18,7 @@ describe("scenario: exhaustion", function () {
   before(async () => {
     house = await startTestHouse();
     raw = await rawHouse(house);
-    const [token] = await (await rawAccount(house, raw, "mallory")).draw("create");
-    assert.ok(token);
-    queue = await rawQueue(raw, token);
+    queue = await rawQueue(raw, await (await rawAccount(house, raw, "mallory")).draw("create"));
   });
   afterEach(() => {
     for (const socket of sockets.splice(0)) socket.destroy();

@@ -16,7 +16,7 @@ const samples: { [N in OperationName]: RequestOf<N> } = {
   "as.discover": { name: Buffer.from("nobody") },
   "as.connect": { name: Buffer.from("nobody"), offer: zeros(9) },
   "as.readDirect": { userId: zeros(16), clientId: zeros(16), acknowledge: 0 },
-  "qs.createQueue": { ownerKey: zeros(32), ratchetSecret: zeros(32), friendshipToken: zeros(32) },
+  "qs.createQueue": { ownerKey: zeros(32), ratchetSecret: zeros(32), friendshipToken: randomBytes(32) },
   "qs.publish": { queueId: zeros(16), keyPackages: [], lastResort: zeros(0) },
   "qs.claim": { friendshipToken: zeros(32) },
   "qs.mintHandles": { queueId: zeros(16), count: 1 },
@@ -62,6 +62,12 @@ describe("[4] the gate, operation by operation", function () {
     assert.ok(token !== undefined);
     return token;
   };
+  /** What the operation costs, one slot behind the other; the first may be given. */
+  const paid = (operation: OperationName, first?: Buffer): Buffer => {
+    const tokenClass = operations[operation].token as TokenClass;
+    const rest = Array.from({ length: operations[operation].price - 1 }, () => fresh(tokenClass));
+    return Buffer.concat([first ?? fresh(tokenClass), ...rest]);
+  };
   const ask = (operation: OperationName, token?: Uint8Array, requestId?: Uint8Array) => {
     const signed = operations[operation].caller === "anonymous" ? {} : { signer: () => zeros(64) };
     return raw.ask({
@@ -93,7 +99,7 @@ describe("[4] the gate, operation by operation", function () {
     });
 
     it(`${operation}: takes a fresh token once`, async () => {
-      const token = fresh(tokenClass);
+      const token = paid(operation);
       const first = await ask(operation, token);
       assert.ok(!first.code.startsWith("token/"), first.code);
       const second = await ask(operation, token);
@@ -102,7 +108,7 @@ describe("[4] the gate, operation by operation", function () {
     });
 
     it(`${operation}: serves one of two requests with one token`, async () => {
-      const token = fresh(tokenClass);
+      const token = paid(operation);
       const codes = (await Promise.all([ask(operation, token), ask(operation, token)])).map((reply) => reply.code);
       assert.equal(codes.filter((code) => code === "token/spent").length, 1, codes.join());
     });
@@ -113,7 +119,7 @@ describe("[4] the gate, operation by operation", function () {
         assert.equal((await ask(operation, token)).code, "token/invalid");
         drawn.get(other)?.push(token); // it was not spent: used again elsewhere
       }
-      const good = fresh(tokenClass);
+      const good = paid(operation);
       for (const at of [0, 1, 2, 33, 34, 65, 66, 97, 98, TOKEN_LENGTH - 1, TOKEN_LENGTH, TOKEN_SLOT_LENGTH - 1]) {
         const bad = Buffer.from(good);
         bad[at]! ^= 0x40;
@@ -145,6 +151,23 @@ describe("[4] the gate, operation by operation", function () {
     assert.equal((await ask("as.discover", token)).code, "ok");
   });
 
+  it("[4.6] an operation costs its whole price, and takes nothing when a part of it is missing or bad", async () => {
+    const good = paid("qs.createQueue");
+    const slots = [0, 1, 2, 3].map((i) => good.subarray(i * TOKEN_SLOT_LENGTH, (i + 1) * TOKEN_SLOT_LENGTH));
+    const withSlots = (...parts: Buffer[]) => ask("qs.createQueue", Buffer.concat(parts));
+    assert.equal((await withSlots(slots[0]!)).code, "wire/malformed");
+    assert.match((await withSlots(slots[0]!, slots[1]!, slots[2]!, slots[2]!)).code, /^(token\/spent|server\/busy)$/);
+    const bad = Buffer.from(slots[3]!);
+    bad[100]! ^= 1;
+    assert.equal((await withSlots(slots[0]!, slots[1]!, slots[2]!, bad)).code, "token/invalid");
+    assert.equal((await withSlots(slots[0]!, slots[1]!, slots[2]!, fresh("discover"))).code, "token/invalid");
+    assert.ok(!(await withSlots(...slots)).code.startsWith("token/"));
+    for (const slot of slots) {
+      const others = paid("qs.createQueue").subarray(TOKEN_SLOT_LENGTH);
+      assert.equal((await withSlots(others, slot)).code, "token/spent");
+    }
+  });
+
   it("[4.5] gives the token back where nothing was done", async () => {
     const token = fresh("discover");
     const bad = { operation: "as.discover", request: Buffer.from("not a request"), token } as const;
@@ -157,7 +180,7 @@ describe("[4] the gate, operation by operation", function () {
   });
 
   it("[4.4] a retry of the same request has the answer it missed; anything else does not", async () => {
-    const [token, requestId] = [fresh("create"), randomBytes(16)];
+    const [token, requestId] = [paid("qs.createQueue"), randomBytes(16)];
     const request = { ownerKey: randomBytes(32), ratchetSecret: randomBytes(32), friendshipToken: randomBytes(32) };
     const same = { operation: "qs.createQueue", request, token, requestId } as const;
     const first = await raw.ask(same);

@@ -44,6 +44,7 @@ describe("services/dispatch", () => {
       payload: Buffer;
       requestId?: Uint8Array;
       name?: Uint8Array;
+      others?: Uint8Array[];
       state?: "fresh" | "replay";
       now?: number;
       headerBytes?: Buffer;
@@ -57,13 +58,19 @@ describe("services/dispatch", () => {
           operation,
           header: arena.copy(options.headerBytes ?? headerOf(operation, requestId)),
           payload: arena.copy(options.payload),
-          reservation: options.name && {
-            epoch: 5,
-            name: options.name,
-            binding: options.binding ?? randomBytes(16),
-            state: options.state ?? "fresh",
-            release: () => void released++,
-          },
+          reservations: [options.name, ...(options.others ?? [])].flatMap((name) =>
+            name === undefined
+              ? []
+              : [
+                  {
+                    epoch: 5,
+                    name,
+                    binding: options.binding ?? randomBytes(16),
+                    state: options.state ?? "fresh",
+                    release: () => void released++,
+                  },
+                ],
+          ),
           arena,
           now: options.now ?? NOW,
           ...(options.gone !== undefined && { gone: options.gone }),
@@ -182,6 +189,19 @@ describe("services/dispatch", () => {
     assert.ok(await stored("spent", name, 5));
     assert.ok(!(await stored("account", record)));
     assert.deepEqual(await ask({ payload: discover, name, requestId, state: "replay" }), first);
+  });
+
+  it("spends all tokens that an operation costs, or none", async () => {
+    const [name, ...others] = Array.from({ length: 4 }, () => randomBytes(32));
+    const crash = makeAsk("as.discover", async () => {
+      throw new TypeError("x");
+    });
+    const price = { payload: discover, name: name ?? Buffer.alloc(0), others };
+    await crash(price);
+    for (const one of [price.name, ...others]) assert.ok(!(await stored("spent", one, 5)));
+    assert.equal((await makeAsk("as.discover", async () => found)(price)).code, 0);
+    for (const one of [price.name, ...others]) assert.ok(await stored("spent", one, 5));
+    assert.equal(released, 8);
   });
 
   it("a taken name costs the invitation only after a few tries", async () => {

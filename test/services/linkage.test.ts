@@ -47,8 +47,8 @@ describe("services", () => {
       const account = await rawAccount(house, raw, "linked.person");
       const [creates, delivers] = [await account.draw("create"), await account.draw("deliver")];
       const one = (tokens: Buffer[]): Buffer => tokens.pop() ?? Buffer.alloc(0);
-      const queues = [await rawQueue(raw, one(creates)), await rawQueue(raw, one(creates))] as const;
-      const group = await rawPair(house, raw, queues, { create: one(creates), deliver: one(delivers) });
+      const queues = [await rawQueue(raw, creates), await rawQueue(raw, creates)] as const;
+      const group = await rawPair(house, raw, queues, { create: creates, deliver: delivers });
       const { privateMessage } = await group.founder.send(Buffer.from("a message in the group"));
       const sent = await raw.ask({
         operation: "ds.send",
@@ -103,9 +103,8 @@ describe("services", () => {
       const raw = await rawHouse(house);
       const account = await rawAccount(house, raw, "sealed.person");
       const [creates, delivers] = [await account.draw("create"), await account.draw("deliver")];
-      const one = (tokens: Buffer[]): Buffer => tokens.pop() ?? Buffer.alloc(0);
-      const queues = [await rawQueue(raw, one(creates)), await rawQueue(raw, one(creates))] as const;
-      const group = await rawPair(house, raw, queues, { create: one(creates), deliver: one(delivers) });
+      const queues = [await rawQueue(raw, creates), await rawQueue(raw, creates)] as const;
+      const group = await rawPair(house, raw, queues, { create: creates, deliver: delivers });
       raw.close();
       const { opened } = await house.dump();
       const states = opened.filter(({ room }) => room === "group");
