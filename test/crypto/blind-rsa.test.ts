@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { generateKeyPairSync, webcrypto } from "node:crypto";
-import { RSABSSA } from "@cloudflare/blindrsa-ts";
+import { publicVerif } from "@cloudflare/privacypass-ts";
 import fc from "fast-check";
 import { BlindRsaClient, SEED_LENGTH } from "../../src/crypto/blind-rsa-client.ts";
 import {
@@ -247,7 +247,7 @@ describe("crypto/blind-rsa", () => {
   });
 
   it("agrees with another implementation, both ways", async () => {
-    const suite = RSABSSA.SHA384.PSS.Deterministic();
+    const suite = publicVerif.BLIND_RSA.suite[publicVerif.BlindRSAMode.PSS]();
     const algorithm = { name: "RSA-PSS", hash: "SHA-384" };
     const pkcs8 = key.secret.use((secret) => Uint8Array.from(secret));
     const theirSecret = await webcrypto.subtle.importKey("pkcs8", pkcs8, algorithm, true, ["sign"]);

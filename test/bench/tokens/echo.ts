@@ -37,6 +37,6 @@ export async function echoDuring(work: () => Promise<unknown>): Promise<number[]
   }
 }
 
-/** The delay that 99 of 100 stay below. */
-export const p99 = (delays: readonly number[]): number =>
-  delays.toSorted((a, b) => a - b)[Math.floor(delays.length * 0.99)] ?? 0;
+/** The delay that so many of a hundred stay below. */
+export const percentile = (delays: readonly number[], percent: number): number =>
+  delays.toSorted((a, b) => a - b)[Math.floor((delays.length * percent) / 100)] ?? 0;
