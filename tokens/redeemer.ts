@@ -116,12 +116,12 @@ export class Redeemer {
     const memory = this.#slab.subarray(slot * SLOT, (slot + 1) * SLOT);
     const name = memory.subarray(0, NAME_LENGTH);
     const binding = memory.subarray(NAME_LENGTH);
-    let holding = false;
+    let entry: number | undefined;
     let ended = false;
     const release = (): void => {
       if (ended) return;
       ended = true;
-      if (holding) this.#held.delete(name);
+      if (entry !== undefined) this.#held.remove(entry);
       wipe(memory);
       this.#free.push(slot);
     };
@@ -132,8 +132,7 @@ export class Redeemer {
         derive(binding, "receiptBinding", secret, name, requestId);
         return checked;
       });
-      this.#claim(name, binding, slot);
-      holding = true;
+      entry = this.#claim(name, binding, slot);
       const before = await this.#options.spent.lookup(epoch, name);
       if (before !== undefined && !equal(before, binding)) throw new Fault("token/spent");
       return { class: tokenClass, epoch, name, binding, state: before === undefined ? "fresh" : "replay", release };
@@ -144,9 +143,10 @@ export class Redeemer {
   }
 
   // Check and claim happen without a pause between them, so of two requests at once only one comes through.
-  #claim(name: Uint8Array, binding: Uint8Array, slot: number): void {
-    const holder = this.#held.get(name);
-    if (holder === undefined) return this.#held.set(name, slot);
+  #claim(name: Uint8Array, binding: Uint8Array, slot: number): number {
+    const entry = this.#held.add(name, slot);
+    if (entry !== undefined) return entry;
+    const holder = this.#held.get(name)!;
     const same = equal(this.#slab.subarray(holder * SLOT + NAME_LENGTH, (holder + 1) * SLOT), binding);
     throw new Fault(same ? "server/busy" : "token/spent");
   }

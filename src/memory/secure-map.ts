@@ -3,11 +3,15 @@ import sodium from "sodium-native";
 import { Fault } from "../fault.ts";
 import { equal, lockedAlloc, wipe } from "./locked.ts";
 
+const FREE = -1;
+
 /** Fixed capacity; ids of exactly `idLength` bytes; values are non-negative safe integers. */
 export class SecureMap {
   readonly #idLength: number;
   readonly #slab: Buffer;
   readonly #values: Float64Array;
+  // What the index knows each entry by: hashes, as there.
+  readonly #hashes: Float64Array;
   readonly #free: number[];
   readonly #index = new Map<number, number[]>();
   readonly #key = lockedAlloc(32);
@@ -18,6 +22,7 @@ export class SecureMap {
     this.#idLength = idLength;
     this.#slab = lockedAlloc(idLength * capacity);
     this.#values = new Float64Array(capacity);
+    this.#hashes = new Float64Array(capacity).fill(FREE);
     this.#free = Array.from({ length: capacity }, (_, i) => capacity - 1 - i);
     this.#dummy = lockedAlloc(idLength);
     sodium.randombytes_buf(this.#key);
@@ -35,29 +40,51 @@ export class SecureMap {
   /** Throws Fault `server/busy` when full. */
   set(id: Uint8Array, value: number): void {
     const hash = this.#hashOf(id);
-    let slot = this.#find(hash, id);
-    if (slot === undefined) {
-      slot = this.#free.pop();
-      if (slot === undefined) throw new Fault("server/busy");
-      this.#slot(slot).set(id);
-      const bucket = this.#index.get(hash);
-      if (bucket === undefined) this.#index.set(hash, [slot]);
-      else bucket.push(slot);
-    }
+    const slot = this.#find(hash, id) ?? this.#take(hash, id);
     this.#values[slot] = value;
   }
 
-  delete(id: Uint8Array): boolean {
+  /**
+   * As `set` for an id that is new: gives the entry by which `remove` finds it without looking. Undefined, and nothing
+   * has changed, when the id is there already.
+   */
+  add(id: Uint8Array, value: number): number | undefined {
     const hash = this.#hashOf(id);
-    const slot = this.#find(hash, id);
-    if (slot === undefined) return false;
-    wipe(this.#slot(slot));
-    this.#values[slot] = 0;
-    this.#free.push(slot);
-    const rest = (this.#index.get(hash) ?? []).filter((s) => s !== slot);
+    if (this.#find(hash, id) !== undefined) return undefined;
+    const slot = this.#take(hash, id);
+    this.#values[slot] = value;
+    return slot;
+  }
+
+  /** Removes what `add` gave this entry for; once only, and not after a `delete` of the same id: RangeError. */
+  remove(entry: number): void {
+    const hash = this.#hashes[entry] ?? FREE;
+    if (hash === FREE) throw new RangeError("entry");
+    const rest = (this.#index.get(hash) ?? []).filter((slot) => slot !== entry);
     if (rest.length === 0) this.#index.delete(hash);
     else this.#index.set(hash, rest);
+    wipe(this.#slot(entry));
+    this.#values[entry] = 0;
+    this.#hashes[entry] = FREE;
+    this.#free.push(entry);
+  }
+
+  delete(id: Uint8Array): boolean {
+    const slot = this.#find(this.#hashOf(id), id);
+    if (slot === undefined) return false;
+    this.remove(slot);
     return true;
+  }
+
+  #take(hash: number, id: Uint8Array): number {
+    const slot = this.#free.pop();
+    if (slot === undefined) throw new Fault("server/busy");
+    this.#slot(slot).set(id);
+    this.#hashes[slot] = hash;
+    const bucket = this.#index.get(hash);
+    if (bucket === undefined) this.#index.set(hash, [slot]);
+    else bucket.push(slot);
+    return slot;
   }
 
   #slot(slot: number): Buffer {
