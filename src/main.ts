@@ -8,6 +8,8 @@ import type { ListenLimits } from "./http/limits.ts";
 import { listen } from "./http/listen.ts";
 import { openHouse as wireHouse, type House } from "./house/house.ts";
 import { bytesKeptFromSwap } from "./house/swap.ts";
+import { policyOf } from "./house/policy-config.ts";
+import type { TokenPolicy } from "./house/policy.ts";
 import { startUpkeep } from "./house/upkeep.ts";
 import { ArenaPool } from "./memory/arena.ts";
 import { lockedAlloc } from "./memory/locked.ts";
@@ -27,8 +29,7 @@ export interface ServeOptions {
   readonly socketPath: string;
   readonly socketMode?: number;
   readonly rotationSeconds?: number;
-  /** Tokens in a batch. */
-  readonly maxBatch?: number;
+  readonly policy?: Partial<TokenPolicy>;
   readonly limits?: Partial<ListenLimits>;
 }
 
@@ -39,25 +40,36 @@ export interface Serving {
   close(): Promise<void>;
 }
 
+const TERMS_SECONDS = 300;
+
 /** Opens the house in `store` and serves it on a unix socket. Faults of `openHouse` and `listen`. */
 export async function serve(options: ServeOptions): Promise<Serving> {
   const { store, arenas, clock, observe, socketPath, socketMode, rotationSeconds, limits } = options;
-  const { maxBatch } = options;
   if (bytesKeptFromSwap() < arenas.size) observe.event("memory-swappable");
-  const house = await wireHouse({ store, arenas, clock, onionOf: onionAddress, ...(maxBatch && { maxBatch }) });
+  const house = await wireHouse({
+    store,
+    arenas,
+    clock,
+    onionOf: onionAddress,
+    ...(options.policy && { policy: options.policy }),
+  });
   const keys = new EnvelopeKeys(rotationSeconds === undefined ? {} : { rotationSeconds });
   let directory: Buffer = Buffer.alloc(0);
+  let published = -1;
 
   const rotate = async (now: number): Promise<void> => {
     keys.expire(now);
     const due = keys.isDue(now);
     if (due) keys.rotate(now);
+    // the terms of work move with the day and with demand
+    const terms = Math.floor(now / TERMS_SECONDS);
     let issuersChanged = false;
     try {
       issuersChanged = await house.rotateIssuers(now);
     } finally {
       // also where the store takes nothing: without an envelope key nobody could even read
-      if (due || issuersChanged) directory = house.directory(keys.published());
+      if (due || issuersChanged || terms !== published) directory = house.directory(keys.published());
+      published = terms;
     }
   };
   const upkeep = startUpkeep({ store, arenas, clock, rotate, failed: () => observe.event("upkeep-failed") });
@@ -173,7 +185,7 @@ export async function openHouse(options: {
         // tor may run as another user; whoever is in the house's group may connect, as the folder allows
         ...(tor.mode === "control" && { socketMode: 0o660 }),
         rotationSeconds: config.envelope.rotationSeconds,
-        maxBatch: config.tokens.batch,
+        policy: policyOf(config),
         limits: config.limits,
       });
       const { house } = serving;

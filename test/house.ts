@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createIdentity } from "../src/house/identity.ts";
+import type { TokenPolicy } from "../src/house/policy.ts";
 import { serve, type Serving } from "../src/main.ts";
 import { ArenaPool } from "../src/memory/arena.ts";
 import { GuardedKey } from "../src/memory/guarded-key.ts";
@@ -37,6 +38,7 @@ export interface TestHouse {
 
 export interface TestHouseOptions {
   readonly rotationSeconds?: number;
+  readonly policy?: Partial<TokenPolicy>;
 }
 
 /** Everything real but Tor and the wall clock, which can be moved forward. */

@@ -62,17 +62,24 @@ export interface RawAccount {
   readonly userId: Uint8Array;
   readonly clientId: Uint8Array;
   readonly signer: ReturnType<typeof keySigner>;
-  /** A whole batch of fresh tokens. */
-  draw(tokenClass: Exclude<TokenClass, "invite">): Promise<Buffer[]>;
+  /** A batch of fresh tokens, a whole one unless `count` is given. */
+  draw(tokenClass: TokenClass, count?: number): Promise<Buffer[]>;
 }
 
-export async function rawAccount(house: AskedHouse, { to, ask }: RawHouse, name: string): Promise<RawAccount> {
+/** `admission`: the slot that pays for the registration; an invitation of the house unless given. */
+export async function rawAccount(
+  house: AskedHouse,
+  { to, ask }: RawHouse,
+  name: string,
+  admission?: { readonly slot: Buffer; readonly requestId?: Uint8Array },
+): Promise<RawAccount> {
   const [clientKey, secret] = [Buffer.alloc(32), lockedAlloc(64)];
   signKeypair(clientKey, secret);
   const userName = Buffer.from(name);
   const proof = sign(Buffer.alloc(64), "credentialRequest", secret, to.domain, userName, clientKey);
   const request = { name: userName, clientKey, proof };
-  const registered = await ask({ operation: "as.register", request, token: invitationToken(house) });
+  const { slot: token = invitationToken(house), requestId } = admission ?? {};
+  const registered = await ask({ operation: "as.register", request, token, ...(requestId && { requestId }) });
   if (registered.code !== "ok") throw new Error(registered.code);
   const { userId, clientId } = replyOf("as.register", registered);
   const signer = keySigner(secret);
@@ -80,7 +87,7 @@ export async function rawAccount(house: AskedHouse, { to, ask }: RawHouse, name:
     userId,
     clientId,
     signer,
-    async draw(tokenClass) {
+    async draw(tokenClass, count = MAX_BATCH) {
       const issuers = to.issuers.filter((issuer) => issuer.class === tokenClasses[tokenClass]);
       const issuer = issuers.sort((a, b) => b.epoch - a.epoch)[0];
       if (issuer === undefined) throw new Error("no issuer");
@@ -88,14 +95,14 @@ export async function rawAccount(house: AskedHouse, { to, ask }: RawHouse, name:
         publicKey: issuer.publicKey,
         challengeDigest: challengeDigest(tokenChallenge(house.onion)),
       };
-      const pending = lockedAlloc(MAX_BATCH * PENDING_LENGTH);
+      const pending = lockedAlloc(count * PENDING_LENGTH);
       freshPending(pending);
       const tokenRequest = blindBatch(key, pending);
       const reply = await ask({ operation: "as.issueTokens", request: { userId, clientId, tokenRequest }, signer });
       if (reply.code !== "ok") throw new Error(reply.code);
-      const finished = lockedAlloc(MAX_BATCH * FINISHED_LENGTH);
+      const finished = lockedAlloc(count * FINISHED_LENGTH);
       finishBatch(finished, key, pending, tokenRequest, replyOf("as.issueTokens", reply).tokenResponse);
-      return Array.from({ length: MAX_BATCH }, (_, i) => {
+      return Array.from({ length: count }, (_, i) => {
         const slot = Buffer.alloc(TOKEN_SLOT_LENGTH);
         writeToken(slot.subarray(0, TOKEN_LENGTH), key, finished, i);
         return slot;

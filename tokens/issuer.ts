@@ -19,21 +19,24 @@ export interface BatchRequest {
 export interface BatchLimits {
   /** Most tokens in one batch. */
   readonly maxBatch: number;
+  /** Most invitations in one batch; 0, or nothing, where accounts draw none. */
+  readonly maxInvitations?: number;
   /** Unix seconds. */
   readonly now: number;
 }
 
 function identify(keys: IssuerKeys, request: TokenRequest, limits: BatchLimits): IssuerKey {
-  if (request.count > limits.maxBatch) throw new Fault("token/batch");
+  const { maxBatch, maxInvitations = 0, now } = limits;
+  if (request.count > maxBatch) throw new Fault("token/batch");
   const key = keys.byTruncatedKeyId(request.truncatedKeyId, request.type);
-  if (key === undefined || key.class === "invite" || !isLive(key, limits.now)) throw new Fault("token/unknown-key");
+  if (key === undefined || !isLive(key, now)) throw new Fault("token/unknown-key");
+  if (key.class === "invite" && request.count > maxInvitations) throw new Fault("token/allowance");
   return key;
 }
 
 /**
  * What a request asks for, without issuing. Faults: `token/batch` (malformed, empty, more than `maxBatch`),
- * `token/unknown-key` (no live key of that type and truncated id, or the class `invite`: invitations are made, never
- * drawn).
+ * `token/unknown-key` (no live key of that type and truncated id), `token/allowance` (more than `maxInvitations`).
  */
 export function identifyBatch(keys: IssuerKeys, request: Uint8Array, limits: BatchLimits): BatchRequest {
   const read = readRequest(request);

@@ -27,7 +27,12 @@ export interface Config {
     readonly replySeconds: number;
     readonly idleSeconds: number;
   };
-  readonly tokens: { readonly batch: number };
+  readonly tokens: { readonly batch: number; readonly types: readonly ("0x0005" | "0x0002")[] };
+  readonly registration: {
+    readonly mode: "closed" | "invitation" | "proof_of_work";
+    readonly invitationsPerEpoch: number;
+    readonly work: { readonly minEffort: number; readonly maxEffort: number; readonly perHour: number };
+  };
   readonly store: { readonly reserveMb: number };
   readonly envelope: { readonly rotationSeconds: number };
 }
@@ -85,10 +90,20 @@ export function parseConfig(text: string): Config {
       replySeconds: limits.reply_seconds,
       idleSeconds: limits.idle_seconds,
     },
-    tokens: { batch: rest.tokens.batch },
+    tokens: rest.tokens,
+    registration: registrationOf(rest.registration),
     store: { reserveMb: rest.store.reserve_mb },
     envelope: { rotationSeconds: rest.envelope.rotation_seconds },
   };
+}
+
+function registrationOf(given: v.InferOutput<typeof fileSchema>["registration"]): Config["registration"] {
+  const { mode, invitations_per_epoch: invitationsPerEpoch } = given;
+  const work = { minEffort: given.work_min_effort, maxEffort: given.work_max_effort, perHour: given.work_per_hour };
+  if (work.minEffort > work.maxEffort) {
+    throw new ConfigProblem("registration.work_min_effort: is above work_max_effort, lower one or raise the other");
+  }
+  return { mode, invitationsPerEpoch, work };
 }
 
 function torOf(tor: v.InferOutput<typeof fileSchema>["tor"]): Config["tor"] {

@@ -76,6 +76,35 @@ export const sections = {
   },
   tokens: {
     batch: v.optional(said(whole(1, 100), "Tokens of each class that an account draws per epoch of 30 days."), 100),
+    types: v.optional(
+      said(
+        v.pipe(
+          v.array(either("0x0005", "0x0002"), 'must be a list, write ["0x0005"]'),
+          v.check(
+            (types) => types.length > 0 && new Set(types).size === types.length && types[0] === "0x0005",
+            'must begin with "0x0005" and name each type once, correct the list',
+          ),
+        ),
+        'Token types the house issues. "0x0005" is what its own clients use; "0x0002" can be checked by other servers.',
+      ),
+      ["0x0005"],
+    ),
+  },
+  registration: {
+    mode: v.optional(
+      said(
+        either("closed", "invitation", "proof_of_work"),
+        'Who gets in: "closed" takes your invitations only, "invitation" lets accounts draw some too, "proof_of_work" also takes work from anybody. There is no open registration.',
+      ),
+      "closed",
+    ),
+    invitations_per_epoch: v.optional(
+      said(whole(1, 100), "Invitations an account draws per epoch, unless registration is closed."),
+      5,
+    ),
+    work_min_effort: v.optional(said(whole(0, 16), "Leading zero bits asked for when nobody comes."), 4),
+    work_max_effort: v.optional(said(whole(0, 16), "The most that is ever asked for; each bit doubles the work."), 14),
+    work_per_hour: v.optional(said(whole(1, 100_000), "Registrations an hour above which the work gets harder."), 20),
   },
   store: {
     reserve_mb: v.optional(
@@ -101,6 +130,7 @@ export const fileSchema = v.strictObject({
   tor: v.optional(v.strictObject(sections.tor), {}),
   limits: v.optional(v.strictObject(sections.limits), {}),
   tokens: v.optional(v.strictObject(sections.tokens), {}),
+  registration: v.optional(v.strictObject(sections.registration), {}),
   store: v.optional(v.strictObject(sections.store), {}),
   envelope: v.optional(v.strictObject(sections.envelope), {}),
 });

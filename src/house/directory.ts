@@ -14,6 +14,10 @@ export interface PublishedKeys {
   }[];
   /** Current first; `notAfter` in unix seconds. */
   readonly envelopeKeys: readonly { readonly publicKey: Uint8Array; readonly notAfter: number }[];
+  /** How one registers (policy.ts), and the terms of work where that is taken: leading zero bits, the day's seed (32). */
+  readonly registration: number;
+  readonly effort: number;
+  readonly workSeed: Uint8Array;
 }
 
 /** The signed directory. Public: ordinary memory. */
@@ -24,8 +28,7 @@ export function buildDirectory(identity: Identity, keys: PublishedKeys, now: num
     directoryKey: identity.directory.publicKey,
     rootKey: identity.rootKey,
     intermediate: identity.intermediate.document,
-    issuers: keys.issuers,
-    envelopeKeys: keys.envelopeKeys,
+    ...keys,
     issuedAt: now,
   };
   const body = encode(directory, value, Buffer.alloc);

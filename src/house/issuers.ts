@@ -2,32 +2,52 @@
 import { type AuthToIssuer } from "../services/ports.ts";
 import type { ArenaPool } from "../memory/arena.ts";
 import type { Store } from "../store/store.ts";
-import { allTokenClasses, tokenClasses } from "../../tokens/classes.ts";
+import { allTokenClasses, tokenClasses, type TokenClass } from "../../tokens/classes.ts";
 import { epochOf } from "../../tokens/epochs.ts";
 import { identifyBatch, issueBatch } from "../../tokens/issuer.ts";
-import { exportIssuerKey, importIssuerKey, IssuerKeys, KEY_RECORD_LENGTH } from "../../tokens/keys.ts";
+import { exportIssuerKey, importIssuerKey, IssuerKeys, keyRecordLength, type IssuerKey } from "../../tokens/keys.ts";
+import { allTokenTypes, type TokenType } from "../../tokens/types.ts";
+import type { TokenPolicy } from "./policy.ts";
 
-// Room `issuerKey`, one record a class and epoch.
-const nameOf = (tokenClass: number, epoch: number): Buffer => {
-  const name = Buffer.alloc(5);
-  name.writeUInt8(tokenClass);
-  name.writeUInt32BE(epoch, 1);
+// Room `issuerKey`, one record a class, type and epoch.
+const nameOf = (tokenClass: TokenClass, type: TokenType, epoch: number): Buffer => {
+  const name = Buffer.alloc(7);
+  name.writeUInt8(tokenClasses[tokenClass]);
+  name.writeUInt16BE(type, 1);
+  name.writeUInt32BE(epoch, 3);
   return name;
 };
+const nameOfKey = (key: IssuerKey): Buffer => nameOf(key.class, key.type, key.epoch);
 
-/** The keys that may still be accepted at `now`: those of this epoch and the one before. */
-export async function loadIssuerKeys(store: Store, arenas: ArenaPool, now: number): Promise<IssuerKeys> {
-  const keys = new IssuerKeys();
+/** Epochs back in which secrets may lie that a house forgot while it was off: two years. */
+const LOOK_BACK = 24;
+
+/**
+ * The keys of this epoch, of the one before, and of the next where a clock was ahead once: a key must never be made
+ * twice. The secrets of older epochs are deleted.
+ */
+export async function loadIssuerKeys(
+  store: Store,
+  arenas: ArenaPool,
+  now: number,
+  types: readonly TokenType[],
+): Promise<IssuerKeys> {
+  const keys = new IssuerKeys(types);
   const arena = arenas.arena();
+  const current = epochOf(now);
   try {
-    for (const tokenClass of allTokenClasses) {
-      for (const epoch of [epochOf(now) - 1, epochOf(now)]) {
-        const record = await store.read(arena, (view) =>
-          view.get("issuerKey", nameOf(tokenClasses[tokenClass], epoch)),
-        );
-        if (record !== undefined) keys.add(importIssuerKey(record));
+    await store.transact(arena, async (tx) => {
+      for (const tokenClass of allTokenClasses) {
+        for (const type of allTokenTypes) {
+          for (let epoch = Math.max(0, current - LOOK_BACK); epoch <= current + 1; epoch++) {
+            const record = await tx.get("issuerKey", nameOf(tokenClass, type, epoch));
+            if (record === undefined) continue;
+            if (epoch < current - 1) tx.delete("issuerKey", nameOf(tokenClass, type, epoch));
+            else keys.add(importIssuerKey(record));
+          }
+        }
       }
-    }
+    });
     return keys;
   } finally {
     arena.close();
@@ -48,10 +68,10 @@ export async function rotateIssuerKeys(
     try {
       await store.transact(arena, async (tx) => {
         for (const key of created) {
-          const record = exportIssuerKey(arena.take(KEY_RECORD_LENGTH), key);
-          tx.put("issuerKey", nameOf(tokenClasses[key.class], key.epoch), record);
+          const record = exportIssuerKey(arena.take(keyRecordLength(key)), key);
+          tx.put("issuerKey", nameOfKey(key), record);
         }
-        for (const key of expired) tx.delete("issuerKey", nameOf(tokenClasses[key.class], key.epoch));
+        for (const key of expired) tx.delete("issuerKey", nameOfKey(key));
       });
     } finally {
       arena.close();
@@ -60,13 +80,15 @@ export async function rotateIssuerKeys(
   return changed;
 }
 
-/** The issuer as the authentication service sees it; `maxBatch` tokens at most in one batch. */
-export function issuerPort(keys: IssuerKeys, maxBatch: number): AuthToIssuer {
+/** The issuer as the authentication service sees it. */
+export function issuerPort(keys: IssuerKeys, policy: TokenPolicy): AuthToIssuer {
+  const { maxBatch } = policy;
+  const maxInvitations = policy.registration === "closed" ? 0 : policy.invitationsPerEpoch;
   return {
     identify(tokenRequest, now) {
-      const { key } = identifyBatch(keys, tokenRequest, { maxBatch, now });
-      return { class: key.class, epoch: key.epoch, keyId: key.keyId };
+      const { key } = identifyBatch(keys, tokenRequest, { maxBatch, maxInvitations, now });
+      return { epoch: key.epoch, keyId: key.keyId };
     },
-    issue: (tokenRequest, now, allocate) => issueBatch(keys, tokenRequest, { maxBatch, now, allocate }),
+    issue: (tokenRequest, now, allocate) => issueBatch(keys, tokenRequest, { maxBatch, maxInvitations, now, allocate }),
   };
 }

@@ -10,6 +10,7 @@ const periods: readonly Period[] = [
   { room: "spent", seconds: EPOCH_DAYS * DAY, keepSeconds: OVERLAP_DAYS * DAY },
   // a key issues until it dies: who forgot sooner would give everybody a second batch in the overlap
   { room: "issuance", seconds: EPOCH_DAYS * DAY, keepSeconds: OVERLAP_DAYS * DAY },
+  { room: "work", seconds: DAY, keepSeconds: DAY },
   { room: "receipt", seconds: DAY, keepSeconds: RECEIPT_DAYS * DAY },
 ];
 const TICK_MS = 5_000;

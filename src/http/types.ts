@@ -10,6 +10,10 @@ export interface Reservation {
   readonly binding: Uint8Array;
   /** `replay`: it was spent before, by a request with the same id. */
   readonly state: "fresh" | "replay";
+  /** Where it is recorded when it is spent. */
+  readonly room: "spent" | "work";
+  /** Called once the request that it paid for is durable. */
+  readonly spent?: () => void;
   /** Gives the token back unless it has been spent durably. */
   release(): void;
 }

@@ -21,6 +21,10 @@ export interface Reservation {
   readonly binding: Uint8Array;
   /** `replay`: spent before, by a request with the same id. */
   readonly state: "fresh" | "replay";
+  /** Where it is recorded: tokens by their epoch, work by its day. */
+  readonly room: "spent" | "work";
+  /** Called once the request that it paid for is durable; not for refusals. */
+  readonly spent?: () => void;
   release(): void;
 }
 
@@ -119,6 +123,7 @@ export function makeDispatch(deps: { domain: Uint8Array; store: Store; handlers:
 
       try {
         const outcome = await untilAnswered(attempt, request.gone);
+        for (const reservation of reservations) reservation.spent?.();
         if (first) tries.forget(first.name);
         return outcome;
       } catch (error) {
@@ -189,7 +194,7 @@ function makeReceipt(
     async earlier(tx: Transaction): Promise<Outcome | undefined> {
       let again = false;
       for (const one of all) {
-        const before = await tx.get("spent", one.name, { partition: one.epoch });
+        const before = await tx.get(one.room, one.name, { partition: one.epoch });
         if (before === undefined) continue;
         if (!equal(before, one.binding)) return refusal("token/spent");
         again = true;
@@ -201,7 +206,7 @@ function makeReceipt(
       plain.set(digest);
       plain.writeUInt16BE(outcome.code, 32);
       plain.set(outcome.payload, 34);
-      for (const spent of all) tx.put("spent", spent.name, spent.binding, { partition: spent.epoch });
+      for (const spent of all) tx.put(spent.room, spent.name, spent.binding, { partition: spent.epoch });
       const sealed = sealInto(arena.take(plain.length + SEAL_OVERHEAD), plain, name, key);
       tx.put("receipt", name, sealed, { partition: today });
     },

@@ -1,7 +1,7 @@
 // What a handler gets, and the few calls between the services, named by the caller. Services know each other only by this.
 import type { Arena } from "../memory/arena.ts";
 import type { Transaction } from "../store/store.ts";
-import type { OperationName, ReplyOf, RequestOf, TokenClass } from "../wire/operations.ts";
+import type { OperationName, ReplyOf, RequestOf } from "../wire/operations.ts";
 
 /** One request on its way through a service. Everything in it is gone when the reply is sealed. */
 export interface Call {
@@ -49,8 +49,11 @@ export interface DeliveryToQueue {
 
 /** Authentication service -> token issuer. */
 export interface AuthToIssuer {
-  /** The class and epoch that a token request is for, without issuing. Fault `token/unknown-key` or `token/batch`. */
-  identify(tokenRequest: Uint8Array, now: number): { class: TokenClass; epoch: number; keyId: Uint8Array };
+  /**
+   * The epoch and the key (its id, 32 bytes) that a token request is for, without issuing. Faults `token/unknown-key`,
+   * `token/batch`, `token/allowance` for a class that accounts do not draw.
+   */
+  identify(tokenRequest: Uint8Array, now: number): { epoch: number; keyId: Uint8Array };
   /** The token response for a whole batch; an identical request gives identical bytes. */
   issue(tokenRequest: Uint8Array, now: number, allocate: (size: number) => Buffer): Promise<Uint8Array>;
 }

@@ -38,6 +38,8 @@ export const rooms = {
   queueItem: { kind: "ordered", rank: 41 },
   // Digests of redeemed tokens; only the gate opens it; partition: token key epoch.
   spent: { kind: "point", rank: 60, expires: true },
+  // Digests of work that paid for a registration; only the gate opens it; partition: day of its seed.
+  work: { kind: "point", rank: 62, expires: true },
   // Sealed replies kept for retries; only the gate opens it; partition: day.
   receipt: { kind: "point", rank: 61, expires: true },
 } as const satisfies Record<string, RoomShape>;

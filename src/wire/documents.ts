@@ -66,8 +66,14 @@ export const directory = struct({
   directoryKey: key,
   rootKey: key,
   intermediate: bytes(256),
-  issuers: list(struct({ class: u8, epoch: u32, publicKey: key, notBefore: u32, notAfter: u32 }), 32),
+  /** A public key says its token type by its length: 32 bytes of 0x0005, 342 of 0x0002. */
+  issuers: list(struct({ class: u8, epoch: u32, publicKey: bytes(342), notBefore: u32, notAfter: u32 }), 32),
   envelopeKeys: list(struct({ publicKey: key, notAfter: u48 }), 4),
+  /** 0: invitations of the operator only; 1: accounts invite; 2: and whoever has done the work below. */
+  registration: u8,
+  /** Leading zero bits, and the seed of the day. */
+  effort: u8,
+  workSeed: key,
   issuedAt: u48,
 });
 export const DIRECTORY_MAX = 16384;

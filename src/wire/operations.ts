@@ -76,10 +76,11 @@ export const operations = {
     caller: "account",
     token: "none",
     price: 0,
-    size: small,
+    // either type of token, and 100 of type 0x0002 take 25,904 bytes
+    size: { request: "medium", reply: "medium" },
     limits: { batchesPerEpoch: 1, tokensPerBatch: MAX_BATCH, answersPerBatch: 50 },
-    request: struct({ ...account, tokenRequest: bytes(3600) }),
-    reply: struct({ tokenResponse: bytes(3600) }),
+    request: struct({ ...account, tokenRequest: bytes(28672) }),
+    reply: struct({ tokenResponse: bytes(28672) }),
   }),
   "as.discover": operation({
     number: 4,

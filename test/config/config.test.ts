@@ -17,7 +17,12 @@ describe("config", () => {
       key: { source: "file", path: "/etc/tacet/master.key" },
       tor: { mode: "launch", pow: true },
       limits: { connections: 640, headerSeconds: 20, requestSeconds: 90, replySeconds: 60, idleSeconds: 90 },
-      tokens: { batch: 100 },
+      tokens: { batch: 100, types: ["0x0005"] },
+      registration: {
+        mode: "closed",
+        invitationsPerEpoch: 5,
+        work: { minEffort: 4, maxEffort: 14, perHour: 20 },
+      },
       store: { reserveMb: 64 },
       envelope: { rotationSeconds: 600 },
     });
@@ -34,6 +39,17 @@ describe("config", () => {
   });
 
   for (const [title, text, message] of [
+    ["open registration", `${least}[registration]\nmode = "open"\n`, /^registration\.mode: must be one of "closed"/],
+    [
+      "efforts the wrong way round",
+      `${least}[registration]\nwork_min_effort = 9\nwork_max_effort = 8\n`,
+      /^registration\.work_min_effort: is above work_max_effort/,
+    ],
+    [
+      "a currency that is not the house's own",
+      `${least}[tokens]\ntypes = ["0x0002"]\n`,
+      /^tokens\.types: must begin with/,
+    ],
     ["a key nobody knows", `wrong = 1\n${least}`, /^wrong: unknown key, remove it .*known: data_dir, envelope/],
     [
       "a key nobody knows in a section",

@@ -25,7 +25,15 @@ export function gateDecoder(tokens: readonly Uint8Array[]): Decoder {
       let slot = NOTHING;
       const redeem: Redeem = async (tokenClass, token) => {
         slot = Buffer.from(token);
-        return { class: tokenClass, epoch: 0, name: NOTHING, binding: NOTHING, state: "fresh", release: () => {} };
+        return {
+          class: tokenClass,
+          epoch: 0,
+          name: NOTHING,
+          binding: NOTHING,
+          state: "fresh",
+          room: "spent",
+          release: () => {},
+        };
       };
       const arena = pool.arena();
       try {

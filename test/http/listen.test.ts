@@ -293,7 +293,15 @@ describe("http/listen", () => {
         taken++;
         await gate;
         const nothing = Buffer.alloc(0);
-        return { class: tokenClass, epoch: 0, name: nothing, binding: nothing, state: "fresh", release: () => taken-- };
+        return {
+          class: tokenClass,
+          epoch: 0,
+          name: nothing,
+          binding: nothing,
+          state: "fresh",
+          room: "spent",
+          release: () => taken--,
+        };
       },
     });
     const request = build({ operation: "ds.create", token: token(), payload: Buffer.alloc(30000, 7) });

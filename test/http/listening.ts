@@ -42,6 +42,7 @@ export const takesFives =
       name: Buffer.alloc(32),
       binding: Buffer.alloc(16),
       state: "fresh",
+      room: "spent",
       release: () => void log.push("release"),
     };
     return reservation;

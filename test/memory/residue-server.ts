@@ -35,7 +35,15 @@ const redeem: Redeem = async (tokenClass, token, requestId) => {
   if (token[1] === 0) throw new Fault("token/invalid");
   if (spent.get(name) !== undefined) throw new Fault("token/spent");
   spent.set(name, 1);
-  return { class: tokenClass, epoch: 1, name, binding, state: "fresh", release: () => void spent.delete(name) };
+  return {
+    class: tokenClass,
+    epoch: 1,
+    name,
+    binding,
+    state: "fresh",
+    room: "spent",
+    release: () => void spent.delete(name),
+  };
 };
 const names = Array.from({ length: 256 }, () => lockedAlloc(32));
 let next = 0;

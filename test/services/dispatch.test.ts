@@ -67,6 +67,7 @@ describe("services/dispatch", () => {
                     name,
                     binding: options.binding ?? randomBytes(16),
                     state: options.state ?? "fresh",
+                    room: "spent" as const,
                     release: () => void released++,
                   },
                 ],

@@ -1,34 +1,27 @@
-// Gives an account its batch of tokens: one a class and epoch, the same answer for the same request.
+// Gives an account its batch of tokens: one a class, epoch and key, the same answer for the same request.
 import { derive } from "../../crypto/derive.ts";
 import { Fault } from "../../fault.ts";
 import { equal } from "../../memory/locked.ts";
 import { decode, encode } from "../../wire/codec.ts";
-import { operations, type TokenClass } from "../../wire/operations.ts";
+import { operations } from "../../wire/operations.ts";
 import type { AuthToIssuer, Handler } from "../ports.ts";
 import { signedIn } from "./client.ts";
 import { issuanceRecord } from "./records.ts";
 
-// Part of record names: never changes meaning. Invitations are the operator's to give, not drawn by accounts.
-const classNumbers: Partial<Record<TokenClass, number>> = { create: 1, discover: 2, connect: 3, deliver: 4 };
-
 const { answersPerBatch } = operations["as.issueTokens"].limits;
 
 /**
- * Faults `token/allowance` for a class that accounts do not draw and for a batch that was answered too often: each answer
- * costs the house the work of a whole batch and the account nothing. `token/conflict` for a second, different batch, and
- * the issuer's.
+ * Faults `token/allowance` for a batch that was answered too often: each answer costs the house the work of a whole batch
+ * and the account nothing. `token/conflict` for a second, different batch, and the issuer's.
  */
 export const issueTokens =
   (issuer: AuthToIssuer): Handler<"as.issueTokens"> =>
   async ({ userId, clientId, tokenRequest }, call) => {
     await signedIn(call, userId, clientId);
-    const { class: tokenClass, epoch } = issuer.identify(tokenRequest, call.now);
-    const number = classNumbers[tokenClass];
-    if (number === undefined) throw new Fault("token/allowance");
-
-    const name = call.arena.take(17);
+    const { epoch, keyId } = issuer.identify(tokenRequest, call.now);
+    const name = call.arena.take(userId.length + keyId.length);
     name.set(userId);
-    name[16] = number;
+    name.set(keyId, userId.length);
     const request = derive(call.arena.take(32), "issuanceRequest", undefined, tokenRequest);
     await call.tx.lock("issuance", name);
     const before = await call.tx.get("issuance", name, { partition: epoch });

@@ -202,9 +202,8 @@ describe("services/auth", () => {
       assert.deepEqual(results.map(({ status }) => status).toSorted(), ["fulfilled", "rejected"]);
     });
 
-    it("gives no invitations, and passes on what the issuer refuses without using up the batch", async () => {
+    it("passes on what the issuer refuses without using up the batch", async () => {
       const user = await TestUser.register(services, "alice");
-      await assert.rejects(user.issue(request(0, 1)), { code: "token/allowance" });
       await assert.rejects(user.issue(request(9, 1)), { code: "token/unknown-key" });
       await assert.rejects(user.issue(Buffer.from([4, 1])), { code: "token/batch" });
       await user.issue(request(4, 1));

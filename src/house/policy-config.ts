@@ -1,0 +1,14 @@
+// The operator's decisions about newcomers and tokens, out of the configuration.
+import type { Config } from "../config/config.ts";
+import { BLIND_RSA, VOPRF } from "../../tokens/types.ts";
+import type { TokenPolicy } from "./policy.ts";
+
+const types = { "0x0005": VOPRF, "0x0002": BLIND_RSA } as const;
+
+export const policyOf = ({ tokens, registration }: Config): TokenPolicy => ({
+  maxBatch: tokens.batch,
+  types: tokens.types.map((name) => types[name]),
+  registration: registration.mode,
+  invitationsPerEpoch: registration.invitationsPerEpoch,
+  work: registration.work,
+});
