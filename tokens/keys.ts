@@ -8,10 +8,9 @@ import {
 } from "../src/crypto/blind-rsa.ts";
 import { generateVoprfKey, importVoprfKey, SCALAR_LENGTH, type VoprfKey } from "../src/crypto/voprf.ts";
 import { Fault } from "../src/fault.ts";
-import { equal } from "../src/memory/locked.ts";
 import { allTokenClasses, tokenClasses, tokenClassOf, type TokenClass } from "./classes.ts";
 import { epochOf, isLive, windowOf } from "./epochs.ts";
-import { tokenKeyId } from "./token.ts";
+import { samePublic, tokenKeyId } from "./token.ts";
 import { BLIND_RSA, type TokenType, tokenTypeOf, VOPRF } from "./types.ts";
 
 /** What everybody may know of a key, and must find alike in the directory. Days since 1970-01-01, both inclusive. */
@@ -134,8 +133,8 @@ export class IssuerKeys {
   }
 
   byKeyId(keyId: Uint8Array): IssuerKey | undefined {
-    // The last byte sorts out nearly all keys; a native comparison costs more than the rest of the search.
-    return this.#keys.find((k) => k.truncatedKeyId === keyId[31] && equal(k.keyId, keyId));
+    // The last byte sorts out nearly all keys.
+    return this.#keys.find((k) => k.truncatedKeyId === keyId[31] && samePublic(k.keyId, keyId));
   }
 
   byTruncatedKeyId(truncated: number, type: TokenType = VOPRF): IssuerKey | undefined {

@@ -11,7 +11,7 @@ import { challengeDigest, tokenChallenge } from "./challenge.ts";
 import type { TokenClass } from "./classes.ts";
 import { isLive } from "./epochs.ts";
 import type { IssuerKey, IssuerKeys } from "./keys.ts";
-import { parseToken, type TokenView } from "./token.ts";
+import { parseToken, samePublic, type TokenView } from "./token.ts";
 import { BLIND_RSA, VOPRF } from "./types.ts";
 
 /** The durable record of spent tokens, dropped epoch by epoch when their keys are. */
@@ -26,7 +26,7 @@ export interface Reservation {
   readonly epoch: number;
   /** Keyed digest of the token: 32 bytes. */
   readonly name: Uint8Array;
-  /** Keyed digest of token and request id: 16 bytes. */
+  /** 16 bytes that this token and this request id make together, and no other request id. */
   readonly binding: Uint8Array;
   /** `replay`: this very request spent the token before; the work must not be done again. */
   readonly state: "fresh" | "replay";
@@ -45,8 +45,11 @@ export interface RedeemerOptions {
   /** The onion host that challenges name as issuer and origin. */
   readonly origin: string;
   readonly spent: SpentSet;
-  /** The server's key (32 bytes) for digests of tokens and bindings. */
-  readonly secret: GuardedKey;
+  /**
+   * The server's key (32 bytes) for digests of tokens. It need not be guarded: whoever reads it can tell which tokens
+   * of those it holds were spent, and opening guarded pages costs more than the digest.
+   */
+  readonly secret: Pick<GuardedKey, "use">;
   /** Unix seconds. */
   readonly now: () => number;
 }
@@ -54,7 +57,8 @@ export interface RedeemerOptions {
 const REQUEST_ID_LENGTH = 16;
 const NAME_LENGTH = 32;
 const BINDING_LENGTH = 16;
-const SLOT = NAME_LENGTH + BINDING_LENGTH;
+// name || pad of the binding || unused: one keyed hash gives all of it.
+const SLOT = 64;
 /** Requests that can hold a token at once: more than there are request arenas. */
 const SLOTS = 2048;
 
@@ -74,8 +78,9 @@ export class Redeemer {
   readonly #options: RedeemerOptions;
   readonly #challengeDigests: Readonly<Record<TokenView["type"], Buffer>>;
   readonly #slab = lockedAlloc(SLOT * SLOTS);
+  readonly #digest = lockedAlloc(SLOT);
   readonly #free = Array.from({ length: SLOTS }, (_, i) => SLOTS - 1 - i);
-  readonly #held = new SecureMap(NAME_LENGTH, SLOTS);
+  readonly #held = new SecureMap(NAME_LENGTH, SLOTS, { random: true });
 
   constructor(options: RedeemerOptions) {
     this.#options = options;
@@ -95,14 +100,25 @@ export class Redeemer {
    * (32 bytes). Faults: `token/invalid`, `token/unknown-key` (also outside the key's window). Says nothing of spending.
    */
   check(token: Uint8Array, tokenClass: TokenClass, spentName: Uint8Array): CheckedToken {
+    const { epoch } = this.#check(token, tokenClass);
+    const digest = this.#digest;
+    try {
+      this.#options.secret.use((secret) => derive(digest, "tokenDigest", secret, token));
+      spentName.set(digest.subarray(0, NAME_LENGTH));
+    } finally {
+      wipe(digest);
+    }
+    return { class: tokenClass, epoch, spentName };
+  }
+
+  #check(token: Uint8Array, tokenClass: TokenClass): IssuerKey {
     const view = parseToken(token);
     const key = this.#options.keys.byKeyId(view.keyId);
     if (key === undefined || !isLive(key, this.#options.now())) throw new Fault("token/unknown-key");
     const expectedHere = key.type === view.type && key.class === tokenClass;
-    if (!expectedHere || !equal(view.challengeDigest, this.#challengeDigests[view.type]) || !isAuthentic(key, view))
+    if (!expectedHere || !samePublic(view.challengeDigest, this.#challengeDigests[view.type]) || !isAuthentic(key, view))
       throw new Fault("token/invalid");
-    this.#options.secret.use((secret) => derive(spentName, "tokenDigest", secret, token));
-    return { class: key.class, epoch: key.epoch, spentName };
+    return key;
   }
 
   /**
@@ -115,7 +131,7 @@ export class Redeemer {
     if (slot === undefined) throw new Fault("server/busy");
     const memory = this.#slab.subarray(slot * SLOT, (slot + 1) * SLOT);
     const name = memory.subarray(0, NAME_LENGTH);
-    const binding = memory.subarray(NAME_LENGTH);
+    const binding = memory.subarray(NAME_LENGTH, NAME_LENGTH + BINDING_LENGTH);
     let entry: number | undefined;
     let ended = false;
     const release = (): void => {
@@ -126,12 +142,10 @@ export class Redeemer {
       this.#free.push(slot);
     };
     try {
-      // One opening of the guarded key for both digests: each costs two system calls.
-      const { epoch } = this.#options.secret.use((secret) => {
-        const checked = this.check(token, tokenClass, name);
-        derive(binding, "receiptBinding", secret, name, requestId);
-        return checked;
-      });
+      const { epoch } = this.#check(token, tokenClass);
+      this.#options.secret.use((secret) => derive(memory, "tokenDigest", secret, token));
+      // A pad that is used for one token's one binding hides the request id in it.
+      for (let i = 0; i < BINDING_LENGTH; i++) binding[i] = binding[i]! ^ requestId[i]!;
       entry = this.#claim(name, binding, slot);
       const before = await this.#options.spent.lookup(epoch, name);
       if (before !== undefined && !equal(before, binding)) throw new Fault("token/spent");
@@ -147,7 +161,8 @@ export class Redeemer {
     const entry = this.#held.add(name, slot);
     if (entry !== undefined) return entry;
     const holder = this.#held.get(name)!;
-    const same = equal(this.#slab.subarray(holder * SLOT + NAME_LENGTH, (holder + 1) * SLOT), binding);
+    const at = holder * SLOT + NAME_LENGTH;
+    const same = equal(this.#slab.subarray(at, at + BINDING_LENGTH), binding);
     throw new Fault(same ? "server/busy" : "token/spent");
   }
 }

@@ -38,6 +38,13 @@ export interface TokenView {
   readonly authenticator: Uint8Array;
 }
 
+/** Equality of public bytes, without a call into native code: key ids and challenge digests are no secrets. */
+export function samePublic(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
 /** Fault `token/invalid` unless `bytes` is exactly one token of a type of the house. */
 export function parseToken(bytes: Uint8Array): TokenView {
   const type = tokenTypeOf(((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0));

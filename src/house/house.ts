@@ -98,6 +98,7 @@ export async function openHouse({ store, arenas, clock, onionOf, ...given }: Hou
       }
     },
     destroy() {
+      spending.destroy();
       destroyIdentity(identity);
       for (const key of keys.all) key.secret.destroy();
     },

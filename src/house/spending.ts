@@ -1,6 +1,7 @@
 // Who takes a token: the house's own redeemer, or for a registration the gate that takes work instead.
 import { Fault } from "../fault.ts";
 import type { ArenaPool } from "../memory/arena.ts";
+import { LockedKey } from "../memory/locked-key.ts";
 import type { Store } from "../store/store.ts";
 import type { TokenClass } from "../../tokens/classes.ts";
 import type { IssuerKeys } from "../../tokens/keys.ts";
@@ -17,6 +18,8 @@ export type Held = Reservation & { readonly room: "spent" | "work"; readonly spe
 export interface Spending {
   /** Undefined unless the house takes work. */
   readonly work: WorkGate | undefined;
+  /** Wipes what this made of the identity. */
+  destroy(): void;
   /** `slot`: a token or a solution followed by zeros, 354 bytes. */
   redeem(tokenClass: TokenClass, slot: Uint8Array, requestId: Uint8Array): Promise<Held>;
 }
@@ -45,7 +48,8 @@ export function makeSpending(deps: {
       }
     },
   });
-  const secret = identity.spentKey;
+  // Locked, but not guarded: it is opened for every token (tokens/redeemer.ts says what it is worth).
+  const secret = identity.spentKey.use((key) => new LockedKey(key.length, (memory) => memory.set(key)));
   const redeemer = new Redeemer({ keys, origin: onion, spent: spentIn("spent"), secret, now: clock });
   const work =
     policy.registration === "proof_of_work"
@@ -53,7 +57,7 @@ export function makeSpending(deps: {
           ...policy.work,
           effort: policy.work.minEffort,
           queue: WORK_QUEUE,
-          secret,
+          secret: identity.spentKey,
           spent: spentIn("work"),
           now: clock(),
         })
@@ -61,6 +65,7 @@ export function makeSpending(deps: {
 
   return {
     work,
+    destroy: () => secret.destroy(),
     async redeem(tokenClass, slot, requestId) {
       const isWork = slot[0] === WORK_TYPE >> 8 && slot[1] === (WORK_TYPE & 0xff);
       if (!isWork) {

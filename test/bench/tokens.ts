@@ -1,6 +1,6 @@
 // Issuing and redeeming tokens of both types, each beside the bare primitive it consists of, in the same run.
 import { randomBytes, randomFill } from "../../src/crypto/random.ts";
-import { GuardedKey } from "../../src/memory/guarded-key.ts";
+import { LockedKey } from "../../src/memory/locked-key.ts";
 import type { IssuerKeys } from "../../tokens/keys.ts";
 import { Redeemer } from "../../tokens/redeemer.ts";
 import { BLIND_RSA, type TokenType, VOPRF } from "../../tokens/types.ts";
@@ -57,7 +57,7 @@ async function measure(keys: IssuerKeys, type: TokenType) {
   const bare = bareOf(type, keys, request, token);
   const issued = await compare(issue, bare.issue);
 
-  const secret = new GuardedKey(32, (memory) => void randomFill(memory));
+  const secret = new LockedKey(32, (memory) => void randomFill(memory));
   const spent = { lookup: () => Promise.resolve(undefined) };
   const redeemer = new Redeemer({ keys, origin: ORIGIN, spent, secret, now: () => NOW });
   const requestId = randomBytes(16);

@@ -5,6 +5,7 @@ import { Fault } from "../../src/fault.ts";
 import { ArenaPool } from "../../src/memory/arena.ts";
 import { GuardedKey } from "../../src/memory/guarded-key.ts";
 import { equal, isZero, lockedAlloc, wipe } from "../../src/memory/locked.ts";
+import { LockedKey } from "../../src/memory/locked-key.ts";
 import { SecureMap } from "../../src/memory/secure-map.ts";
 
 describe("memory/arena", () => {
@@ -92,6 +93,18 @@ describe("memory/guarded-key", () => {
     assert.equal(control.status, 7, String(control.stderr));
     const outside = read(script("process.exit(leak[0])"));
     assert.ok(outside.signal !== null, `exited with ${outside.status}`);
+  });
+});
+
+describe("memory/locked-key", () => {
+  it("gives its secret until it is destroyed, and zeros after", () => {
+    const key = new LockedKey(4, (memory) => memory.fill(3));
+    assert.deepEqual(
+      key.use((secret) => [...secret]),
+      [3, 3, 3, 3],
+    );
+    key.destroy();
+    assert.ok(key.use(isZero));
   });
 });
 

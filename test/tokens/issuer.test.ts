@@ -107,7 +107,7 @@ describe("tokens/issuer", () => {
     assert.throws(() => identifyBatch(setting.keys, hundredAndOne, limits), { code: "token/batch" });
   });
 
-  it("knows no other key, no dead or unborn key, and draws no invitations", async () => {
+  it("knows no other key, no dead or unborn key, and draws invitations only where it may", async () => {
     const { request } = begin(setting, "deliver", 1);
     const used = new Set(setting.keys.all.map((key) => key.truncatedKeyId));
     const stranger = Buffer.from(request);
@@ -117,7 +117,12 @@ describe("tokens/issuer", () => {
     await assert.rejects(issueBatch(setting.keys, request, { ...options, now: NOW + 27 * DAY }), unknown);
     await assert.rejects(issueBatch(setting.keys, request, { ...options, now: NOW - 11 * DAY }), unknown);
     await issueBatch(setting.keys, request, { ...options, now: NOW + 26 * DAY });
-    await assert.rejects(issueBatch(setting.keys, begin(setting, "invite", 1).request, options), unknown);
+    const invitations = begin(setting, "invite", 2).request;
+    await assert.rejects(issueBatch(setting.keys, invitations, options), { code: "token/allowance" });
+    await assert.rejects(issueBatch(setting.keys, invitations, { ...options, maxInvitations: 1 }), {
+      code: "token/allowance",
+    });
+    await issueBatch(setting.keys, invitations, { ...options, maxInvitations: 2 });
   });
 
   it("refuses the identity and non-canonical elements wherever they stand", async () => {

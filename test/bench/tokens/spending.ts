@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { randomBytes, randomFill } from "../../../src/crypto/random.ts";
 import { ArenaPool } from "../../../src/memory/arena.ts";
 import { GuardedKey } from "../../../src/memory/guarded-key.ts";
+import { LockedKey } from "../../../src/memory/locked-key.ts";
 import { createStore, openStore, type Store } from "../../../src/store/store.ts";
 import { epochOf } from "../../../tokens/epochs.ts";
 import type { IssuerKeys } from "../../../tokens/keys.ts";
@@ -59,7 +60,7 @@ async function inArena(
 /** Tokens a second that 64 clients spend for good, each token shown twice; throws when one passes twice or not at all. */
 export const spendTogether = (keys: IssuerKeys, tokens: readonly Buffer[]): Promise<number> =>
   withStore(async (store, arenas) => {
-    const secret = new GuardedKey(32, (memory) => void randomFill(memory));
+    const secret = new LockedKey(32, (memory) => void randomFill(memory));
     const redeemer = new Redeemer({ keys, origin: ORIGIN, spent: spentSet(store, arenas), secret, now: () => NOW });
     const spend = async (token: Buffer): Promise<void> => {
       const reservation = await redeemer.reserve(token, randomBytes(16), "deliver");
