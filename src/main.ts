@@ -55,6 +55,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   });
   const keys = new EnvelopeKeys(rotationSeconds === undefined ? {} : { rotationSeconds });
   let directory: Buffer = Buffer.alloc(0);
+  let issuers: Buffer = Buffer.alloc(0);
   let published = -1;
 
   const rotate = async (now: number): Promise<void> => {
@@ -68,7 +69,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       issuersChanged = await house.rotateIssuers(now);
     } finally {
       // also where the store takes nothing: without an envelope key nobody could even read
-      if (due || issuersChanged || terms !== published) directory = house.directory(keys.published());
+      if (due || issuersChanged || terms !== published) {
+        directory = house.directory(keys.published());
+        issuers = house.issuerDirectory();
+      }
       published = terms;
     }
   };
@@ -84,7 +88,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       redeem: house.redeem,
       challenge: house.challenge,
       dispatch: house.dispatch,
-      documents: { directory: () => directory },
+      issuance: house.issuance,
+      documents: { directory: () => directory, issuers: () => issuers },
       clock,
       observe,
     });

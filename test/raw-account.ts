@@ -1,7 +1,7 @@
 // An account made below the SDK, with tokens of every class: for tests of the gate and for benches.
 import { sign, signKeypair } from "../src/crypto/sign.ts";
 import { lockedAlloc } from "../src/memory/locked.ts";
-import { API_PATH, DIRECTORY_PATH, TOKEN_SLOT_LENGTH } from "../src/wire/frame.ts";
+import { API_PATH, DIRECTORY_PATH, TOKEN_SLOT_LENGTH, windowOf } from "../src/wire/frame.ts";
 import { TOKEN_LENGTH } from "../tokens/token.ts";
 import { MAX_BATCH, operations, type OperationName, type TokenClass } from "../src/wire/operations.ts";
 import {
@@ -62,6 +62,8 @@ export interface RawAccount {
   readonly userId: Uint8Array;
   readonly clientId: Uint8Array;
   readonly signer: ReturnType<typeof keySigner>;
+  /** The Authorization value for a token request over plain HTTP (PROTOCOL.md section 12). */
+  authorize(mediaType: string, body: Uint8Array, window?: number): string;
   /** A batch of fresh tokens, a whole one unless `count` is given. */
   draw(tokenClass: TokenClass, count?: number): Promise<Buffer[]>;
 }
@@ -87,6 +89,21 @@ export async function rawAccount(
     userId,
     clientId,
     signer,
+    authorize(mediaType, body, window = windowOf(house.now())) {
+      const signedWindow = Buffer.alloc(4);
+      signedWindow.writeUInt32BE(window);
+      const signature = sign(
+        Buffer.alloc(64),
+        "issuance",
+        secret,
+        to.domain,
+        signedWindow,
+        Buffer.from(mediaType),
+        body,
+      );
+      const [user, client, text] = [userId, clientId, signature].map((b) => Buffer.from(b).toString("base64url"));
+      return `Tacet user="${user}", client="${client}", window="${window}", signature="${text}"`;
+    },
     async draw(tokenClass, count = MAX_BATCH) {
       const issuers = to.issuers.filter((issuer) => issuer.class === tokenClasses[tokenClass]);
       const issuer = issuers.sort((a, b) => b.epoch - a.epoch)[0];

@@ -10,6 +10,7 @@ export const signatureLabels = {
   offer: "tacet v1 signed offer",
   leafLink: "tacet v1 leaf link",
   request: "tacet v1 request",
+  issuance: "tacet v1 issuance",
 } as const;
 export type SignaturePurpose = keyof typeof signatureLabels;
 

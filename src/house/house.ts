@@ -4,15 +4,18 @@ import type { ArenaPool } from "../memory/arena.ts";
 import { makeAuthService } from "../services/auth/service.ts";
 import { makeDeliveryService } from "../services/delivery/service.ts";
 import { makeDispatch, type Dispatch } from "../services/dispatch.ts";
+import { makeIssuance, type Issuance } from "../services/issuance.ts";
 import { makeQueueService } from "../services/queue/service.ts";
 import type { Store } from "../store/store.ts";
 import { challengeHeader, tokenChallenge } from "../../tokens/challenge.ts";
 import { tokenClasses, type TokenClass } from "../../tokens/classes.ts";
 import { encodeInvitation, makeInvitation } from "../../tokens/invitation.ts";
 import { TOKEN_LENGTH } from "../../tokens/token.ts";
+import { VOPRF, type TokenType } from "../../tokens/types.ts";
 import { WORK_SEED_LENGTH } from "../../tokens/work.ts";
 import { sign } from "../crypto/sign.ts";
 import { buildDirectory, type PublishedKeys } from "./directory.ts";
+import { buildIssuerDirectory } from "./issuer-directory.ts";
 import { destroyIdentity, loadIdentity, type Identity } from "./identity.ts";
 import { issuerPort, loadIssuerKeys, rotateIssuerKeys } from "./issuers.ts";
 import { defaultPolicy, registrationNumbers, type TokenPolicy } from "./policy.ts";
@@ -34,12 +37,16 @@ export interface House {
   readonly onion: string;
   readonly identity: Identity;
   readonly dispatch: Dispatch;
+  /** Token requests over plain HTTP. */
+  readonly issuance: Issuance;
   readonly redeem: Spending["redeem"];
-  /** The WWW-Authenticate value for a class. */
+  /** The WWW-Authenticate value for a class: a challenge for each type of token that it takes. */
   challenge(tokenClass: TokenClass): string;
   /** True when the issuer's keys have changed. */
   rotateIssuers(now: number): Promise<boolean>;
   directory(envelopeKeys: PublishedKeys["envelopeKeys"]): Buffer;
+  /** The token issuer directory (RFC 9578 section 4). */
+  issuerDirectory(): Buffer;
   /** Fresh invitations, in their text form: for the operator to hand out. */
   invite(count: number): string[];
   /** Wipes every secret. The store stays its owner's. */
@@ -70,14 +77,19 @@ export async function openHouse({ store, arenas, clock, onionOf, ...given }: Hou
     ...queue.handlers,
     ...makeDeliveryService({ queue }),
   };
-  const challenge = tokenChallenge(onion);
 
   return {
     onion,
     identity,
     dispatch: makeDispatch({ domain, store, handlers }),
     redeem: spending.redeem,
-    challenge: (tokenClass) => challengeHeader(challenge, keys.current(tokenClass, clock()).publicKey),
+    issuance: makeIssuance({ domain, store, handlers }),
+    challenge(tokenClass) {
+      const types: readonly TokenType[] = tokenClass === "invite" ? [VOPRF] : policy.types;
+      const one = (type: TokenType): string =>
+        challengeHeader(tokenChallenge(onion, type), keys.current(tokenClass, clock(), type).publicKey);
+      return types.map(one).join(", ");
+    },
     rotateIssuers: (now) => rotateIssuerKeys(keys, store, arenas, now),
     directory(envelopeKeys) {
       const issuers = keys.all.map((key) => ({ ...key, class: tokenClasses[key.class] }));
@@ -86,6 +98,7 @@ export async function openHouse({ store, arenas, clock, onionOf, ...given }: Hou
       const registration = registrationNumbers[policy.registration];
       return buildDirectory(identity, { issuers, envelopeKeys, registration, effort, workSeed }, clock());
     },
+    issuerDirectory: () => buildIssuerDirectory(keys.all),
     invite(count) {
       if (!Number.isInteger(count) || count < 0 || count > 1000) throw new Fault("crypto/input");
       const arena = arenas.arena();

@@ -1,4 +1,4 @@
-// The koa application: three paths, one set of headers, no word of an error.
+// The koa application: four paths, one set of headers, no word of an error.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import Koa from "koa";
 import { Fault } from "../fault.ts";
@@ -6,9 +6,10 @@ import { wipe } from "../memory/locked.ts";
 import { API_PATH, DIRECTORY_PATH, requestLength } from "../wire/frame.ts";
 import { UploadEnded, type Upload } from "./body.ts";
 import { exchange, type ExchangeDeps } from "./exchange.ts";
-import type { Documents } from "./types.ts";
+import { issue, ISSUANCE_PATH } from "./issuance.ts";
+import type { Documents, Issuance } from "./types.ts";
 
-/** Every body carries this type, whatever it is; only the issuer directory has one of its own (RFC 9578 section 4). */
+/** Every body carries this type, but for the issuer directory and token responses (RFC 9578 sections 4 to 6). */
 const OCTETS = "application/octet-stream";
 const ISSUERS_TYPE = "application/private-token-issuer-directory";
 export const ISSUERS_PATH = "/.well-known/private-token-issuer-directory";
@@ -34,11 +35,24 @@ function publicPage(method: string | undefined, url: string | undefined, documen
 const closed = (res: ServerResponse): Promise<void> =>
   new Promise((resolve) => void (res.closed ? resolve() : res.once("close", resolve)));
 
+export interface AppDeps extends ExchangeDeps {
+  readonly documents: Documents;
+  /** Answers token requests over plain HTTP. Without it the path is not there. */
+  readonly issuance?: Issuance;
+}
+
 /** `uploadOf` gives the reader that was put on a request before koa saw it. */
 export function makeApp(
-  deps: ExchangeDeps & { readonly documents: Documents },
+  deps: AppDeps,
   uploadOf: (request: IncomingMessage) => Upload | undefined,
 ): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
+  const { issuance } = deps;
+  const pageOf = (upload: Upload, { method, url, headers }: IncomingMessage, res: ServerResponse): Promise<Page> => {
+    if (method === "POST" && url === API_PATH) return exchange(upload, headers.authorization, closed(res), deps);
+    if (method === "POST" && url === ISSUANCE_PATH && issuance !== undefined)
+      return issue(upload, headers, { ...deps, issuance });
+    return Promise.resolve(publicPage(method, url, deps.documents));
+  };
   const app = new Koa();
   app.silent = true;
   app.on("error", () => undefined);
@@ -47,10 +61,7 @@ export function makeApp(
     try {
       const upload = uploadOf(req);
       if (upload === undefined) throw new Fault("server/error");
-      const { status, body, type, challenge }: Page =
-        req.method === "POST" && req.url === API_PATH
-          ? await exchange(upload, req.headers.authorization, closed(res), deps)
-          : publicPage(req.method, req.url, deps.documents);
+      const { status, body, type, challenge } = await pageOf(upload, req, res);
       // A client that writes before it reads must not find a closed connection: its upload is heard to the end.
       const whole = await upload.drain(DRAIN_LIMIT);
       context.status = status;

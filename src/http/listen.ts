@@ -4,20 +4,17 @@ import type { Socket } from "node:net";
 import { randomBytes } from "../crypto/random.ts";
 import { Fault } from "../fault.ts";
 import { wipe } from "../memory/locked.ts";
-import { makeApp } from "./app.ts";
+import { makeApp, type AppDeps } from "./app.ts";
 import { Upload } from "./body.ts";
-import type { ExchangeDeps } from "./exchange.ts";
 import { defaultLimits, HEADER_BYTES, HEADER_COUNT, type ListenLimits } from "./limits.ts";
 import { startScrubber } from "./scrub.ts";
 import { checkSocketPath, removeStaleSocket } from "./socket-file.ts";
-import type { Documents } from "./types.ts";
 
-export interface ListenOptions extends ExchangeDeps {
+export interface ListenOptions extends AppDeps {
   /** Absolute, below 108 bytes. */
   readonly socketPath: string;
   /** Of the socket's file; 0o600 unless tor runs as another user of the same group (0o660). */
   readonly mode?: number;
-  readonly documents: Documents;
   readonly limits?: Partial<ListenLimits>;
 }
 

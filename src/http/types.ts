@@ -48,6 +48,22 @@ export interface Reply {
 /** Never rejects: a refusal is a code. */
 export type Dispatch = (request: OpenedRequest) => Promise<Reply>;
 
+/** A token request that came over plain HTTP. All bytes are views of the arena, but for the media type. */
+export interface ForeignRequest {
+  readonly userId: Uint8Array;
+  readonly clientId: Uint8Array;
+  readonly window: number;
+  readonly signature: Uint8Array;
+  readonly mediaType: Uint8Array;
+  readonly body: Uint8Array;
+  readonly arena: Arena;
+  /** Unix seconds. */
+  readonly now: number;
+}
+
+/** Answers with the token response. Never rejects: a refusal is a code. */
+export type Issuance = (request: ForeignRequest) => Promise<Reply>;
+
 /** Public documents, served as they are. */
 export interface Documents {
   /** The signed directory (PROTOCOL.md section 2). */

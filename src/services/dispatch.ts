@@ -51,8 +51,8 @@ const DAY = 86400;
 /** Days for which a retry gets the answer it missed. */
 export const RECEIPT_DAYS = 2;
 
-// Faults of local layers are the server's own trouble; what they were is nobody's business on the wire.
-const outward = (error: unknown): FaultCode => {
+/** Faults of local layers are the server's own trouble; what they were is nobody's business on the wire. */
+export const outward = (error: unknown): FaultCode => {
   if (!(error instanceof Fault)) return "server/error";
   if (error.code === "store/write") return "server/full";
   return faults[error.code].number >= faults["memory/exhausted"].number ? "server/error" : error.code;
