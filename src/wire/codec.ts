@@ -115,7 +115,7 @@ export function decode<T>(codec: Codec<T>, input: Uint8Array): T {
 }
 
 /** Encodes into `allocate(size)`, which decides in what memory the bytes live. Fault `wire/malformed` when out of bounds. */
-export function encode<T>(codec: Codec<T>, value: T, allocate: (size: number) => Buffer): Buffer {
+export function encode<T>(codec: Codec<T>, value: NoInfer<T>, allocate: (size: number) => Buffer): Buffer {
   const out = allocate(codec.size(value));
   codec.write(value, out, 0);
   return out;

@@ -37,6 +37,9 @@ const directory = (change: Partial<ValueOf<typeof documents.directory>> = {}, by
     intermediate: intermediate(),
     issuers: [],
     envelopeKeys: [{ publicKey: Buffer.alloc(32, 4), notAfter: now + 600 }],
+    registration: 0,
+    effort: 0,
+    workSeed: Buffer.alloc(32),
     issuedAt: now,
     ...change,
   };
