@@ -3,11 +3,14 @@ import { statfsSync } from "node:fs";
 import { Level } from "level";
 import { Fault, type FaultCode } from "../fault.ts";
 import type { Entry, Operation, StoreDriver } from "./driver.ts";
+import { KEY_LENGTH } from "./sealing.ts";
 
 /** Free bytes below which nothing is written: LevelDB needs room to compact, and a log torn by a full disk loses records. */
 export const DEFAULT_RESERVE = 64 << 20;
 
+// Entries, and bytes, of one step of a range.
 const READ_AHEAD = 256;
+const READ_AHEAD_BYTES = 256 << 10;
 
 // A point read that finds its block in memory takes about ten microseconds; sending it to another thread costs the one
 // that all requests share several times that. So it is made in place, as long as reads are fast: one that took longer
@@ -168,7 +171,9 @@ export class LevelDriver implements StoreDriver {
     return this.#read(async (database) => {
       const found: Entry[] = [];
       if (limit <= 0 || Buffer.compare(from, to) >= 0) return found;
-      const iterator = database.iterator({ gte: from as Buffer, lt: to as Buffer, limit, highWaterMarkBytes: 1 << 18 });
+      // LevelDB copies whatever is read ahead: no more than is asked for, which it counts with the keys.
+      const highWaterMarkBytes = Math.min(READ_AHEAD_BYTES, maxBytes + READ_AHEAD * KEY_LENGTH);
+      const iterator = database.iterator({ gte: from as Buffer, lt: to as Buffer, limit, highWaterMarkBytes });
       try {
         for (let bytes = 0; bytes < maxBytes;) {
           const entries = await iterator.nextv(READ_AHEAD);

@@ -30,6 +30,9 @@ export function padme(length: number): number {
   return Math.ceil(length / step) * step;
 }
 
+/** The bytes of a sealed record with `length` bytes of plaintext. */
+export const sealedLength = (length: number): number => padme(LENGTH_FIELD + length) + SEAL_OVERHEAD;
+
 /** A 32-byte key for `label` in the database with this `id`; `out` must be locked memory. */
 export function subkey(
   out: Buffer,

@@ -4,7 +4,7 @@ import type { Operation, StoreDriver } from "./driver.ts";
 import { Layer, type Unwritten } from "./layer.ts";
 import type { Locks } from "./locks.ts";
 import { type Room, shapeOf } from "./rooms.ts";
-import { MAX_SEQUENCE, type Row, type Sealing } from "./sealing.ts";
+import { MAX_SEQUENCE, type Row, sealedLength, type Sealing } from "./sealing.ts";
 import type { Transaction } from "./store.ts";
 import type { Pending, Writer } from "./writer.ts";
 
@@ -70,8 +70,9 @@ export class Work implements Transaction {
     this.#expect(room, "ordered");
     const row = this.#machinery.sealing.row(room, name);
     const found: { sequence: number; value: Buffer }[] = [];
+    const sealed = sealedLength(Math.min(maxBytes, CHUNK_BYTES));
     let bytes = 0;
-    for await (const { sequence, key, value } of this.#row(row, from, to, limit)) {
+    for await (const { sequence, key, value } of this.#row(row, from, to, limit, sealed)) {
       if (found.length >= limit) break;
       const plain = this.#machinery.sealing.open(room, key, value, this.#arena);
       bytes += plain.length;
@@ -159,8 +160,8 @@ export class Work implements Transaction {
     return entry;
   }
 
-  // In order, the records of a row as this work sees them. `limit` is a hint that keeps small reads small.
-  async *#row(row: Row, from: number, to: number, limit: number): AsyncGenerator<Sealed> {
+  // In order, the records of a row as this work sees them. `limit` and `bytes` are hints that keep small reads small.
+  async *#row(row: Row, from: number, to: number, limit: number, bytes = CHUNK_BYTES): AsyncGenerator<Sealed> {
     const { driver, sealing, writer } = this.#machinery;
     const end = Math.min(to, MAX_SEQUENCE);
     for (let next = Math.max(from, 0); next < end;) {
@@ -168,11 +169,12 @@ export class Work implements Transaction {
       // Looked up in the same turn as the read begins: what leaves the queue later is in the database by then.
       const pending = writer.pending.within(...bounds);
       const most = Math.min(limit + pending.length, CHUNK);
-      const stored = await driver.range(...bounds, most, CHUNK_BYTES);
-      const bytes = stored.reduce((sum, { value }) => sum + value.length, 0);
+      const mostBytes = Math.min(bytes, CHUNK_BYTES);
+      const stored = await driver.range(...bounds, most, mostBytes);
+      const length = stored.reduce((sum, { value }) => sum + value.length, 0);
       const last = stored.at(-1);
       const stop =
-        last !== undefined && (stored.length >= most || bytes >= CHUNK_BYTES)
+        last !== undefined && (stored.length >= most || length >= mostBytes)
           ? sealing.sequence(row, last.key) + 1
           : end;
 

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Level } from "level";
 import { createStore, openStore, type Store } from "../../src/store/store.ts";
-import type { Operation, StoreDriver } from "../../src/store/driver.ts";
+import type { Entry, Operation, StoreDriver } from "../../src/store/driver.ts";
 import { openLevel } from "../../src/store/level-driver.ts";
 import { agreesWithModel, driverContract, storeContract, type Subject } from "../contract/store.ts";
-import { key, MemoryDriver, storeOver, temporary } from "./harness.ts";
+import { key, MemoryDriver, storeOver, temporary, withArena } from "./harness.ts";
 
 const driverInMemory = async (): Promise<Subject<StoreDriver>> => {
   const driver = new MemoryDriver();
@@ -132,5 +132,60 @@ describe("store/level-driver: reads in place", () => {
     assert.equal(calls, 0);
     await driver.close();
     remove();
+  });
+});
+
+describe("store/level-driver: a range", () => {
+  it("reads little more than the bytes it is asked for", async () => {
+    const { dir, remove } = temporary();
+    const driver = await openLevel({ dir: join(dir, "db"), create: true });
+    const keyOf = (i: number): Buffer =>
+      Buffer.alloc(24, 0)
+        .fill(Math.floor(i / 256), 0, 1)
+        .fill(i % 256, 1, 2);
+    try {
+      await driver.commit(Array.from({ length: 1000 }, (_, i) => ({ key: keyOf(i), value: Buffer.alloc(1000, 1) })));
+      const read = async (maxBytes?: number): Promise<number> => {
+        const found = await driver.range(Buffer.alloc(24), Buffer.alloc(24, 255), 1000, maxBytes);
+        return found.reduce((sum, { value }) => sum + value.length, 0);
+      };
+      const some = await read(32 << 10);
+      assert.ok(some >= 32 << 10 && some < 40 << 10, `${some}`);
+      assert.equal(await read(), 1_000_000); // control
+    } finally {
+      await driver.close();
+      remove();
+    }
+  });
+});
+
+describe("store: a bounded range", () => {
+  it("asks the driver for no more than its bytes, sealed", async () => {
+    const asked: number[] = [];
+    class Counting extends MemoryDriver {
+      override async range(...given: Parameters<MemoryDriver["range"]>): Promise<Entry[]> {
+        const found = await super.range(...given);
+        asked.push(found.reduce((sum, { value }) => sum + value.length, 0));
+        return found;
+      }
+    }
+    const store = storeOver(new Counting());
+    const row = Buffer.from("row");
+    await withArena((arena) =>
+      store.transact(arena, async (tx) => {
+        for (let i = 1; i <= 1000; i++) tx.putAt("queueItem", row, i, Buffer.alloc(1000));
+        return Promise.resolve();
+      }),
+    );
+    const read = (maxBytes?: number): Promise<number> =>
+      withArena((arena) =>
+        store.read(arena, async (view) => (await view.range("queueItem", row, 0, 2000, 500, maxBytes)).length),
+      );
+    assert.equal(await read(32_000), 32);
+    assert.ok(asked.length <= 2 && asked.every((bytes) => bytes < 36 << 10), asked.join());
+    asked.length = 0;
+    assert.equal(await read(), 500);
+    assert.ok(asked.some((bytes) => bytes > 256_000)); // control
+    await store.close();
   });
 });
