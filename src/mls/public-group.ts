@@ -1,7 +1,7 @@
 // A group as a server that holds none of its secrets can follow it: public tree, context, and what may come next.
 // It cannot check membership tags, confirmation tags, what path and Welcome ciphertexts hold, nor external_pub: a
 // malicious member can get an unusable commit accepted, which members notice and recover from.
-import type { GroupContext, RatchetTree } from "ts-mls";
+import type { GroupContext, GroupInfo, RatchetTree } from "ts-mls";
 import { decodeVarLenData, varLenDataEncoder } from "ts-mls/codec/variableLength.js";
 import { mapDecoders } from "ts-mls/codec/tlsDecoder.js";
 import { contramapBufferEncoders } from "ts-mls/codec/tlsEncoder.js";
@@ -13,7 +13,7 @@ import { allowed, decodeOwn, decodeOwnStart, sameBytes, valid, within } from "./
 import { readGroupInfo, readPublicMessage, readRatchetTree } from "./messages.ts";
 import { type PublicLeaf, Roster, rosterLength, writeRoster } from "./public-roster.ts";
 import { PublicTree } from "./public-tree.ts";
-import { KEY_LENGTH } from "./suite.ts";
+import { KEY_LENGTH, MAX_KEY_PACKAGE } from "./suite.ts";
 import { applyCommit, checkFraming, commitParts, nextContext } from "./validation-commit.ts";
 import { checkContext, checkGroupInfo, checkMembers, checkWelcome } from "./validation-group.ts";
 import { handleOf, pseudonymOf } from "./validation-leaf.ts";
@@ -84,23 +84,29 @@ export class PublicGroup {
    */
   static fromGroupInfo(bytes: Uint8Array, now: number): PublicGroup {
     const info = readGroupInfo(bytes);
-    const context = info.groupContext;
-    checkContext(context);
-    valid(info.confirmationTag.length === KEY_LENGTH);
-    const extension = info.extensions.find((e) => e.extensionType === "ratchet_tree");
-    valid(extension !== undefined);
-    const tree = PublicTree.from(readRatchetTree(extension.extensionData));
-    valid(sameBytes(tree.treeHash(), context.treeHash));
-    checkMembers(tree, context, now);
-    checkGroupInfo(info, tree.leaf(info.signer), context, info.confirmationTag, true);
-    return new PublicGroup(context, tree, info.confirmationTag, new Uint8Array(0));
+    return PublicGroup.#import(info, readRatchetTree(treeIn(info)), now);
   }
 
   /** A new group: as `fromGroupInfo`, in epoch 0 with its creator as the only member (RFC 9420 section 11). */
   static create(bytes: Uint8Array, now: number): PublicGroup {
-    const group = PublicGroup.fromGroupInfo(bytes, now);
-    allowed(group.epoch === 0 && group.#tree.size === 1);
-    return group;
+    const info = readGroupInfo(bytes);
+    // Before the tree is decoded or hashed: whoever founds a group costs the house one leaf.
+    const encoded = treeIn(info);
+    allowed(info.groupContext.epoch === 0n && encoded.length <= MAX_KEY_PACKAGE);
+    const tree = readRatchetTree(encoded);
+    allowed(tree.length === 1);
+    return PublicGroup.#import(info, tree, now);
+  }
+
+  static #import(info: GroupInfo, ratchetTree: RatchetTree, now: number): PublicGroup {
+    const context = info.groupContext;
+    checkContext(context);
+    valid(info.confirmationTag.length === KEY_LENGTH);
+    const tree = PublicTree.from(ratchetTree);
+    valid(sameBytes(tree.treeHash(), context.treeHash));
+    checkMembers(tree, context, now);
+    checkGroupInfo(info, tree.leaf(info.signer), context, info.confirmationTag, true);
+    return new PublicGroup(context, tree, info.confirmationTag, new Uint8Array(0));
   }
 
   /** The group of a state that `encodeInto` wrote. The caller has authenticated the bytes; only their form is checked. */
@@ -214,6 +220,13 @@ export class PublicGroup {
     this.#decoded?.wipe();
     wipe(this.#own);
   }
+}
+
+/** The ratchet_tree extension's bytes. */
+function treeIn(info: GroupInfo): Uint8Array {
+  const extension = info.extensions.find((e) => e.extensionType === "ratchet_tree");
+  valid(extension !== undefined);
+  return extension.extensionData;
 }
 
 function encodingOf(context: GroupContext, confirmationTag: Uint8Array, tree: PublicTree): Encoding {
