@@ -63,10 +63,7 @@ describe("http/issuance", () => {
       const reply = await post(types.request, body);
       assert.equal(reply.status, 200);
       assert.equal(reply.body.toString(), "tokens");
-      assert.deepEqual([...reply.headers].toSorted(), [
-        ["content-length", "6"],
-        ["content-type", types.response],
-      ]);
+      assert.deepEqual(Object.fromEntries(reply.headers), { "content-length": "6", "content-type": types.response });
       const mediaType = Buffer.from(types.request);
       assert.deepEqual(seen.pop(), { userId: user, clientId: client, signature, window: 7, mediaType, body, now: NOW });
     }
