@@ -4,7 +4,18 @@ import { join } from "node:path";
 import { parse, TomlError } from "smol-toml";
 import * as v from "valibot";
 import { ConfigProblem } from "./problem.ts";
-import { fileSchema, sections } from "./schema.ts";
+import { externalIssuer, fileSchema, sections } from "./schema.ts";
+
+export type SocksListener =
+  | { readonly socksPath: string }
+  | { readonly socksHost: "127.0.0.1"; readonly socksPort: number };
+
+export interface ExternalIssuer {
+  /** Of the form of an onion address. */
+  readonly onion: string;
+  readonly class: "create" | "discover" | "connect" | "deliver";
+  readonly dailyBudget: number;
+}
 
 export interface Config {
   /** Absolute, like every path here. */
@@ -19,6 +30,8 @@ export interface Config {
         readonly pow: boolean;
         readonly controlSocket: string;
         readonly cookieFile: string | undefined;
+        /** There whenever external issuers are named. */
+        readonly socks: SocksListener | undefined;
       };
   readonly limits: {
     readonly connections: number;
@@ -35,12 +48,16 @@ export interface Config {
   };
   readonly store: { readonly reserveMb: number };
   readonly envelope: { readonly rotationSeconds: number };
+  /** No two of the same address. */
+  readonly externalIssuers: readonly ExternalIssuer[];
 }
 
 type Issue = v.InferIssue<typeof fileSchema>;
 
+const tables: Readonly<Record<string, object>> = { ...sections, external_issuers: externalIssuer };
+
 const knownAt = (parents: readonly string[]): string =>
-  Object.keys(parents[0] === undefined ? fileSchema.entries : (sections[parents[0] as keyof typeof sections] ?? {}))
+  Object.keys(parents[0] === undefined ? fileSchema.entries : (tables[parents[0]] ?? {}))
     .toSorted()
     .join(", ");
 
@@ -55,7 +72,10 @@ function sentence(issue: Issue): string {
   if (issue.input === undefined) {
     return `${name}: missing, add it (\`tacet config example\` shows every key)`;
   }
-  if (issue.type === "strict_object") return `${name}: must be a table, write [${name}] and its keys below it`;
+  if (issue.type === "strict_object") {
+    const heading = keys.length === 1 ? `[${name}]` : `[[${keys[0]}]]`;
+    return `${name}: must be a table, write ${heading} and its keys below it`;
+  }
   return `${name}: ${issue.message}`;
 }
 
@@ -72,6 +92,10 @@ export function parseConfig(text: string): Config {
   // a misspelt key is told before the one that is missing because of it
   if (!checked.success) throw new ConfigProblem(sentence(checked.issues.find(isUnknown) ?? checked.issues[0]));
   const { data_dir: dataDir, socket = join(dataDir, "http.sock"), key, tor, limits, ...rest } = checked.output;
+  const externalIssuers = rest.external_issuers.map(({ daily_budget: dailyBudget, ...issuer }) => ({
+    ...issuer,
+    dailyBudget,
+  }));
   if (Buffer.byteLength(socket) > 107) {
     throw new ConfigProblem("socket: data_dir/http.sock is longer than 107 bytes, add socket with a shorter path");
   }
@@ -82,7 +106,7 @@ export function parseConfig(text: string): Config {
     dataDir,
     socket,
     key,
-    tor: torOf(tor),
+    tor: torOf(tor, externalIssuers.length > 0),
     limits: {
       connections: limits.connections,
       headerSeconds: limits.header_seconds,
@@ -94,6 +118,7 @@ export function parseConfig(text: string): Config {
     registration: registrationOf(rest.registration),
     store: { reserveMb: rest.store.reserve_mb },
     envelope: { rotationSeconds: rest.envelope.rotation_seconds },
+    externalIssuers,
   };
 }
 
@@ -106,16 +131,24 @@ function registrationOf(given: v.InferOutput<typeof fileSchema>["registration"])
   return { mode, invitationsPerEpoch, work };
 }
 
-function torOf(tor: v.InferOutput<typeof fileSchema>["tor"]): Config["tor"] {
+function torOf(tor: v.InferOutput<typeof fileSchema>["tor"], reachesOut: boolean): Config["tor"] {
   const { mode, pow, control_socket: controlSocket, cookie_file: cookieFile } = tor;
+  const { socks_socket: socksPath, socks_port: socksPort } = tor;
   if (mode === "control") {
     if (controlSocket === undefined) {
       throw new ConfigProblem('tor.control_socket: missing, add it or set tor.mode = "launch"');
     }
-    return { mode, pow, controlSocket, cookieFile };
+    if (socksPath !== undefined && socksPort !== undefined) {
+      throw new ConfigProblem("tor.socks_port: goes without tor.socks_socket only, remove one of them");
+    }
+    if (reachesOut && socksPath === undefined && socksPort === undefined) {
+      throw new ConfigProblem("tor.socks_socket: missing, add it or tor.socks_port: external_issuers are asked by it");
+    }
+    const host = socksPort === undefined ? undefined : ({ socksHost: "127.0.0.1", socksPort } as const);
+    return { mode, pow, controlSocket, cookieFile, socks: socksPath === undefined ? host : { socksPath } };
   }
-  for (const [name, value] of Object.entries({ control_socket: controlSocket, cookie_file: cookieFile })) {
-    if (value !== undefined) {
+  for (const name of ["control_socket", "cookie_file", "socks_socket", "socks_port"] as const) {
+    if (tor[name] !== undefined) {
       throw new ConfigProblem(`tor.${name}: goes with tor.mode = "control" only, remove it or set that mode`);
     }
   }

@@ -28,10 +28,12 @@ export function exampleConfig({ dataDir, keyPath }: ConfigValues): string {
     "key.source": "file",
     "key.path": keyPath,
   };
-  const shown: Readonly<Record<string, string>> = {
+  const shown: Readonly<Record<string, string | number>> = {
     socket: `${dataDir}/http.sock`,
     "tor.control_socket": "/run/tor/control",
     "tor.cookie_file": "/run/tor/control.authcookie",
+    "tor.socks_socket": "/run/tor/socks",
+    "tor.socks_port": 9050,
   };
   const blocks = Object.entries(sections).map(([section, keys]) => {
     const rows = Object.entries(keys as Record<string, v.GenericSchema>).map(([key, schema]) => {

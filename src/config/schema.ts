@@ -23,6 +23,20 @@ const either = <const T extends readonly [string, ...string[]]>(...values: T) =>
   v.picklist(values, `must be one of ${values.map((value) => `"${value}"`).join(", ")}, choose one`);
 const said = <S extends v.GenericSchema>(schema: S, text: string) => v.pipe(schema, v.description(text));
 
+// The form only: whether the last characters fit the others is checked where addresses are known (src/cli/checked.ts).
+const onion = v.pipe(
+  v.string("must be an onion address in quotes"),
+  v.regex(/^[a-z2-7]{56}\.onion$/, "must be 56 characters and .onion, in lower case, copy the address whole"),
+);
+
+/** One of `[[external_issuers]]`. */
+export const externalIssuer = {
+  onion,
+  class: either("create", "discover", "connect", "deliver"),
+  daily_budget: whole(1, 1_000_000),
+} as const;
+const MAX_EXTERNAL_ISSUERS = 8;
+
 /** The sections in the order of the file; keys as an operator writes them. */
 export const sections = {
   "": {
@@ -32,6 +46,23 @@ export const sections = {
     ),
     socket: v.optional(
       said(socketPath, "The unix socket that tor hands connections to; data_dir/http.sock when left out."),
+    ),
+    external_issuers: v.optional(
+      said(
+        v.pipe(
+          v.array(
+            v.strictObject(externalIssuer),
+            "must be a list of tables, write [[external_issuers]] and its keys below it",
+          ),
+          v.maxLength(MAX_EXTERNAL_ISSUERS, `must be at most ${MAX_EXTERNAL_ISSUERS}, remove some`),
+          v.check(
+            (issuers) => new Set(issuers.map((issuer) => issuer.onion)).size === issuers.length,
+            "must name each issuer once, remove the second entry of it",
+          ),
+        ),
+        'Others whose tokens are taken as well, each as a table [[external_issuers]] at the end of the file: onion (its address), class ("create", "discover", "connect" or "deliver": what its tokens pay for), daily_budget (tokens a day).',
+      ),
+      [],
     ),
   },
   key: {
@@ -56,6 +87,13 @@ export const sections = {
       ),
     ),
     cookie_file: v.optional(said(path("tor's cookie file"), 'Its authentication cookie; with mode "control" only.')),
+    socks_socket: v.optional(
+      said(
+        socketPath,
+        'Its SOCKS socket, by which external issuers are reached; with mode "control" only, and not beside socks_port.',
+      ),
+    ),
+    socks_port: v.optional(said(whole(1, 65535), "Its SOCKS port on 127.0.0.1, where it has no such socket.")),
     pow: v.optional(
       said(
         v.boolean("must be true or false, choose one"),

@@ -25,7 +25,49 @@ describe("config", () => {
       },
       store: { reserveMb: 64 },
       envelope: { rotationSeconds: 600 },
+      externalIssuers: [],
     });
+  });
+
+  const issuer = (letter: string): string =>
+    `[[external_issuers]]\nonion = "${letter.repeat(56)}.onion"\nclass = "deliver"\ndaily_budget = 10\n`;
+
+  it("reads external issuers, and how they are reached by a tor that already runs", () => {
+    const onions = ["a", "b"].map((letter) => `${letter.repeat(56)}.onion`);
+    const both = `${least}${issuer("a")}${issuer("b").replace("deliver", "create").replace("10", "11")}`;
+    assert.deepEqual(parseConfig(both).externalIssuers, [
+      { onion: onions[0], class: "deliver", dailyBudget: 10 },
+      { onion: onions[1], class: "create", dailyBudget: 11 },
+    ]);
+    const control = `${both}[tor]\nmode = "control"\ncontrol_socket = "/run/tor/control"\n`;
+    const socksOf = (text: string) => ({ socks: undefined, ...parseConfig(text).tor }).socks;
+    assert.deepEqual(socksOf(`${control}socks_socket = "/s"\n`), { socksPath: "/s" });
+    assert.deepEqual(socksOf(`${control}socks_port = 9050\n`), { socksHost: "127.0.0.1", socksPort: 9050 });
+    assert.throws(() => parseConfig(control), /^ConfigProblem: tor\.socks_socket: missing, add it/);
+  });
+
+  it("refuses what is no external issuer", () => {
+    for (const [text, message] of [
+      [issuer("A"), /^external_issuers\.0\.onion: must be 56 characters/],
+      [issuer("a").replace("deliver", "invite"), /^external_issuers\.0\.class: must be one of "create"/],
+      [issuer("a").replace("10", "0"), /^external_issuers\.0\.daily_budget: .*from 1 to/],
+      [
+        issuer("a").replace("onion =", "address ="),
+        /^external_issuers\.0\.address: unknown key.*daily_budget, onion\)$/,
+      ],
+      [issuer("a").replace(/^class.*\n/m, ""), /^external_issuers\.0\.class: missing/],
+      [issuer("a") + issuer("b") + issuer("a"), /^external_issuers: must name each issuer once/],
+      [[..."abcdefghi"].map(issuer).join(""), /^external_issuers: must be at most 8/],
+    ] as const) {
+      assert.throws(() => parseConfig(least + text), { name: "ConfigProblem", message });
+    }
+    assert.equal(parseConfig(least + [..."abcdefgh"].map(issuer).join("")).externalIssuers.length, 8);
+    for (const [text, message] of [
+      ['external_issuers = "a"\n', /^external_issuers: must be a list of tables, write \[\[external_issuers\]\]/],
+      ["external_issuers = [3]\n", /^external_issuers\.0: must be a table, write \[\[external_issuers\]\]/],
+    ] as const) {
+      assert.throws(() => parseConfig(text + least), { name: "ConfigProblem", message });
+    }
   });
 
   it("reads a tor that already runs", () => {
@@ -35,6 +77,7 @@ describe("config", () => {
       pow: false,
       controlSocket: "/run/tor/control",
       cookieFile: undefined,
+      socks: undefined,
     });
   });
 
@@ -75,6 +118,12 @@ describe("config", () => {
       /^socket: .*add socket with a shorter/,
     ],
     ["control without a socket", `${least}[tor]\nmode = "control"\n`, /^tor\.control_socket: missing/],
+    ["a SOCKS port without control", `${least}[tor]\nsocks_port = 9050\n`, /^tor\.socks_port: goes with tor\.mode/],
+    [
+      "two ways to the same SOCKS listener",
+      `${least}[tor]\nmode = "control"\ncontrol_socket = "/c"\nsocks_port = 1\nsocks_socket = "/s"\n`,
+      /^tor\.socks_port: goes without/,
+    ],
     ["a cookie without control", `${least}[tor]\ncookie_file = "/c"\n`, /^tor\.cookie_file: goes with/],
     ["what is not TOML", `${least}[tor\n`, /^line 5, column \d+: not TOML, correct the line$/],
   ] as const) {
@@ -135,7 +184,10 @@ describe("config/example", () => {
 
   it("is a configuration, and stays one when every comment is taken off a key", () => {
     assert.equal(parseConfig(example).dataDir, "/srv/house");
-    const uncommented = example.replace(/^# (\w+ = )/gm, "$1").replace('mode = "launch"', 'mode = "control"');
+    const uncommented = example
+      .replace(/^# (\w+ = )/gm, "$1")
+      .replace('mode = "launch"', 'mode = "control"')
+      .replace(/^socks_port = .*\n/m, ""); // there beside socks_socket
     const { tor, ...all } = parseConfig(uncommented);
     const { tor: defaultTor, ...defaults } = parseConfig(example);
     assert.deepEqual(all, defaults);
