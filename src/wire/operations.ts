@@ -173,7 +173,8 @@ export const operations = {
     token: "none",
     price: 0,
     size: { request: "small", reply: "medium" },
-    limits: { itemsPerRead: 500, waitSeconds: 25, itemsPerQueue: 1000 },
+    // bytes as they wait: 40 more than an item has
+    limits: { itemsPerRead: 500, waitSeconds: 25, itemsPerQueue: 1000, bytesPerQueue: 4 << 20 },
     /** Items up to and including `acknowledge` are deleted. `wait`: seconds to hold an empty answer back, at most 25. */
     request: struct({ queueId: id, acknowledge: u48, wait: u8 }),
     /** `full` is 1 from a refused item on, until one that came after it is acknowledged; `more` is 1 when items are left. */

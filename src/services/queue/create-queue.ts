@@ -11,12 +11,15 @@ export const createQueue: Handler<"qs.createQueue"> = async (request, call) => {
   // A contact knows this token too: it must not be able to put a queue of its own in its place.
   if ((await call.tx.get("friendship", friendship)) !== undefined) throw new Fault("queue/exists");
   save(call, "friendship", friendshipRecord, friendship, { queueId });
+  const start = randomFill(call.arena.take(4)).readUInt32BE();
   save(call, "queue", queueRecord, queueId, {
     ownerKey: request.ownerKey,
     chain: request.ratchetSecret,
     next: 1,
     acknowledged: 0,
     lostBefore: 0,
+    written: start,
+    released: start,
     month: monthOf(call.now),
   });
   return { queueId };

@@ -4,9 +4,9 @@ import { operations } from "../../wire/operations.ts";
 import type { Call, DeliveryToQueue } from "../ports.ts";
 import type { Bell } from "./bell.ts";
 import type { QueueHandles } from "./handle.ts";
-import { load, queueRecord, save, type QueueRecord } from "./records.ts";
+import { ITEM_MARK, load, queueRecord, save, waitingBytes, type QueueRecord } from "./records.ts";
 
-const { itemsPerQueue } = operations["qs.read"].limits;
+const { itemsPerQueue, bytesPerQueue } = operations["qs.read"].limits;
 
 interface Addressed {
   readonly queueId: Buffer;
@@ -26,7 +26,7 @@ export const enqueue =
     if (addressed.length === 0) return;
     await call.tx.lock("queue", ...addressed.map(({ queueId }) => queueId));
     const longest = Math.max(...deliveries.map(({ item }) => item.length));
-    const scratch = call.arena.take(longest + ITEM_OVERHEAD);
+    const scratch = call.arena.take(ITEM_MARK + longest + ITEM_OVERHEAD);
     const queues = await Promise.all(addressed.map(({ queueId }) => load(call, "queue", queueRecord, queueId)));
     addressed.forEach((one, i) => {
       const queue = queues[i];
@@ -50,19 +50,24 @@ function byQueue(single: Addressed[]): Addressed[] {
 
 /** False when nothing was appended. */
 function append(call: Call, { queueId, items }: Addressed, queue: QueueRecord, scratch: Buffer): boolean {
-  let { next, lostBefore } = queue;
+  let { next, lostBefore, written } = queue;
+  const { released } = queue;
   for (const item of items) {
-    if (next - 1 - queue.acknowledged >= itemsPerQueue) {
+    const length = item.length + ITEM_OVERHEAD;
+    const bytes = waitingBytes({ written, released }) + length;
+    if (next - 1 - queue.acknowledged >= itemsPerQueue || bytes > bytesPerQueue) {
       lostBefore = next;
       break;
     }
-    const sealed = scratch.subarray(0, item.length + ITEM_OVERHEAD);
-    // The record's chain is a view of the arena: it moves on in place, and the batch overwrites the stored one.
-    sealNext(sealed, queue.chain, queueId, next, item);
-    call.tx.putAt("queueItem", queueId, next, sealed);
+    written = (written + length) >>> 0;
+    const record = scratch.subarray(0, ITEM_MARK + length);
+    record.writeUInt32BE(written);
+    // The queue's chain is a view of the arena: it moves on in place, and the batch overwrites the stored one.
+    sealNext(record.subarray(ITEM_MARK), queue.chain, queueId, next, item);
+    call.tx.putAt("queueItem", queueId, next, record);
     next++;
   }
   if (next === queue.next && lostBefore === queue.lostBefore) return false;
-  save(call, "queue", queueRecord, queueId, { ...queue, next, lostBefore });
+  save(call, "queue", queueRecord, queueId, { ...queue, next, lostBefore, written });
   return next > queue.next;
 }

@@ -2,9 +2,10 @@
 import { Fault } from "../../fault.ts";
 import { sizes } from "../../wire/frame.ts";
 import { operations } from "../../wire/operations.ts";
-import type { Handler } from "../ports.ts";
+import type { Call, Handler } from "../ports.ts";
 import type { Bell } from "./bell.ts";
 import { ownedQueue, saveOwned } from "./owner.ts";
+import { ITEM_MARK } from "./records.ts";
 
 const { limits, size } = operations["qs.read"];
 // The reply's frame (code, length), then what the codec adds: the count and two marks, a number and a length an item.
@@ -24,18 +25,20 @@ export const read =
 
     const acknowledged = Math.max(acknowledge, queue.acknowledged);
     const advanced = acknowledged > queue.acknowledged;
+    const released = advanced ? await writtenAt(call, queueId, acknowledged) : queue.released;
     if (advanced) tx.deleteRange("queueItem", queueId, queue.acknowledged + 1, acknowledged + 1);
     // The mark goes when the owner acknowledges an item behind the gap: a lost answer loses no mark.
     const lostBefore = queue.lostBefore > acknowledged ? queue.lostBefore : 0;
-    saveOwned(call, queueId, { ...queue, acknowledged, lostBefore }, advanced);
+    saveOwned(call, queueId, { ...queue, acknowledged, lostBefore, released }, advanced);
 
     const found = await tx.range("queueItem", queueId, acknowledged + 1, queue.next, limits.itemsPerRead, ROOM);
     const items = [];
     let room = ROOM;
     for (const { sequence, value } of found) {
-      room -= PER_ITEM + value.length;
+      const sealed = value.subarray(ITEM_MARK);
+      room -= PER_ITEM + sealed.length;
       if (room < 0) break;
-      items.push({ sequence, sealed: value });
+      items.push({ sequence, sealed });
     }
     const last = items.at(-1)?.sequence ?? acknowledged;
     const reply = { items, more: last + 1 < queue.next ? 1 : 0, full: queue.lostBefore > 0 ? 1 : 0 };
@@ -45,3 +48,10 @@ export const read =
     }
     return reply;
   };
+
+/** What the queue had taken when this item, which still waits, was written. */
+async function writtenAt(call: Call, queueId: Uint8Array, sequence: number): Promise<number> {
+  const [item] = await call.tx.range("queueItem", queueId, sequence, sequence + 1, 1);
+  if (item === undefined) throw new Fault("store/corrupt");
+  return item.value.readUInt32BE();
+}

@@ -1,7 +1,19 @@
 // What the queuing service stores: the queue itself, and the KeyPackages of its owner.
 import { derive } from "../../crypto/derive.ts";
 import type { Call } from "../ports.ts";
-import { bytes, decode, encode, fixed, list, struct, u16, u48, type Codec, type ValueOf } from "../../wire/codec.ts";
+import {
+  bytes,
+  decode,
+  encode,
+  fixed,
+  list,
+  struct,
+  u16,
+  u32,
+  u48,
+  type Codec,
+  type ValueOf,
+} from "../../wire/codec.ts";
 import { SEALED_KEY_PACKAGE_MAX } from "../../wire/documents.ts";
 import { operations } from "../../wire/operations.ts";
 
@@ -22,10 +34,20 @@ export const queueRecord = struct({
   acknowledged: u48,
   /** 0, or the number before which items were last refused because the queue was full. */
   lostBefore: u48,
+  /** Bytes of all items up to `next`, and of those up to `acknowledged`; modulo 2^32, from a random start. */
+  written: u32,
+  released: u32,
   /** Month in which the owner last read or published: months of 30.44 days since 1970. */
   month: u16,
 });
 export type QueueRecord = ValueOf<typeof queueRecord>;
+
+/** Bytes of items that wait: they are fewer than 2^32, so the difference is exact. */
+export const waitingBytes = ({ written, released }: Pick<QueueRecord, "written" | "released">): number =>
+  (written - released) >>> 0;
+
+/** Room `queueItem`, name = queue id: `written` with this item (u32), then the sealed item. */
+export const ITEM_MARK = 4;
 
 /** Room `keyPackage`, name = queue id. */
 export const keyPackageRecord = struct({

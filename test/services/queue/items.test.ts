@@ -3,7 +3,7 @@ import { randomBytes } from "../../../src/crypto/random.ts";
 import { ITEM_OVERHEAD, openNext } from "../../../src/crypto/ratchet.ts";
 import { decode } from "../../../src/wire/codec.ts";
 import { ITEM_MAX } from "../../../src/wire/documents.ts";
-import { queueRecord } from "../../../src/services/queue/records.ts";
+import { ITEM_MARK, queueRecord, save, waitingBytes } from "../../../src/services/queue/records.ts";
 import { openArenas, Services } from "../services.ts";
 import { TestQueue } from "./test-queue.ts";
 
@@ -150,6 +150,63 @@ describe("services/queue items", () => {
     assert.equal(reply.full, 1);
   });
 
+  describe("of 4 MiB at most", () => {
+    const LIMIT = 4 << 20;
+    const SEALED = 1 << 14;
+    const item = randomBytes(SEALED - ITEM_OVERHEAD);
+    const waiting = (): Promise<number> =>
+      services.call(async (call) => {
+        const record = await call.tx.get("queue", queue.queueId);
+        assert.ok(record);
+        return waitingBytes(decode(queueRecord, record));
+      });
+
+    it("fill a queue to the last byte; then none is taken, and the owner learns of it", async () => {
+      await fill(LIMIT / SEALED - 1, item);
+      await fill(1, item);
+      assert.equal((await queue.ask()).reply.full, 0);
+      assert.equal(await waiting(), LIMIT);
+      await services.reopen();
+      await fill(1, "");
+      assert.equal((await queue.ask()).reply.full, 1);
+      assert.equal((await queue.ask(255)).reply.items.at(-1)?.sequence, 256);
+    });
+
+    it("leave room for exactly as much as is acknowledged, also after a restart", async () => {
+      await fill(LIMIT / SEALED, item);
+      await services.reopen();
+      await queue.ask(2);
+      assert.equal(await waiting(), LIMIT - 2 * SEALED);
+      await services.reopen();
+      await fill(1, item);
+      await fill(1, Buffer.concat([item, Buffer.alloc(1)])); // a byte too long
+      assert.equal((await queue.ask()).reply.full, 1);
+      assert.equal(await waiting(), LIMIT - SEALED);
+      await fill(1, item);
+      assert.equal(await waiting(), LIMIT);
+      assert.equal((await queue.ask(257)).reply.items.length, 1);
+      assert.equal(await waiting(), SEALED);
+      await queue.ask(258);
+      assert.equal((await queue.ask(258)).reply.full, 0);
+      assert.equal(await waiting(), 0);
+    });
+
+    it("are counted where the count runs over", async () => {
+      await services.call(async (call) => {
+        const record = decode(queueRecord, (await call.tx.get("queue", queue.queueId))!);
+        const start = 2 ** 32 - SEALED - 1;
+        save(call, "queue", queueRecord, queue.queueId, { ...record, written: start, released: start });
+      });
+      await fill(LIMIT / SEALED, item);
+      assert.equal(await waiting(), LIMIT);
+      await fill(1, "");
+      assert.equal((await queue.ask(1)).reply.full, 1);
+      assert.equal(await waiting(), LIMIT - SEALED);
+      await queue.ask(256);
+      assert.equal(await waiting(), 0);
+    });
+  });
+
   it("are read 500 at a time, with a mark when there are more", async () => {
     await fill(501, "");
     const { reply } = await queue.ask();
@@ -185,9 +242,10 @@ describe("services/queue items", () => {
       const { chain, next } = decode(queueRecord, record);
       const [item] = await call.tx.range("queueItem", queue.queueId, 1, 2, 1);
       assert.ok(item);
+      const sealed = item.value.subarray(ITEM_MARK);
       for (const sequence of [1, next]) {
-        const out = Buffer.alloc(item.value.length - ITEM_OVERHEAD);
-        assert.throws(() => openNext(out, Buffer.from(chain), queue.queueId, sequence, item.value), {
+        const out = Buffer.alloc(sealed.length - ITEM_OVERHEAD);
+        assert.throws(() => openNext(out, Buffer.from(chain), queue.queueId, sequence, sealed), {
           code: "crypto/open",
         });
       }
