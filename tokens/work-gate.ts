@@ -8,7 +8,7 @@ import { equal, lockedAlloc, wipe } from "../src/memory/locked.ts";
 import { SecureMap } from "../src/memory/secure-map.ts";
 import { adjustEffort, startEffort, type EffortBounds, type EffortState } from "./effort.ts";
 import { dayOf } from "./epochs.ts";
-import type { Reservation, SpentSet } from "./redeemer.ts";
+import type { Reservation, SpentSet } from "./holds.ts";
 import { dayOfNonce, parseWorkSlot, WORK_SEED_LENGTH, workSeed } from "./work.ts";
 
 export interface WorkGateOptions extends EffortBounds {

@@ -12,7 +12,7 @@ import { operations, type OperationName } from "../wire/operations.ts";
 import type { Call, Handler, Handlers } from "./ports.ts";
 import { Tries } from "./tries.ts";
 
-/** A token that the gate holds for this request (tokens/redeemer.ts). */
+/** A token that the gate holds for this request (tokens/holds.ts). */
 export interface Reservation {
   readonly epoch: number;
   /** 32-byte keyed digest of the token: its name in the room `spent`. */

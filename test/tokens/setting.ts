@@ -13,7 +13,8 @@ import {
 import type { TokenClass } from "../../tokens/classes.ts";
 import { issueBatch } from "../../tokens/issuer.ts";
 import { IssuerKeys } from "../../tokens/keys.ts";
-import { Redeemer, type SpentSet } from "../../tokens/redeemer.ts";
+import type { SpentSet } from "../../tokens/holds.ts";
+import { Redeemer } from "../../tokens/redeemer.ts";
 import { tokenLengthOf } from "../../tokens/token.ts";
 import { type TokenType, VOPRF } from "../../tokens/types.ts";
 

@@ -9,7 +9,8 @@ import { LockedKey } from "../../../src/memory/locked-key.ts";
 import { createStore, openStore, type Store } from "../../../src/store/store.ts";
 import { epochOf } from "../../../tokens/epochs.ts";
 import type { IssuerKeys } from "../../../tokens/keys.ts";
-import { Redeemer, type SpentSet } from "../../../tokens/redeemer.ts";
+import type { SpentSet } from "../../../tokens/holds.ts";
+import { Redeemer } from "../../../tokens/redeemer.ts";
 import { NOW, ORIGIN } from "./batches.ts";
 
 const CLIENTS = 64;
