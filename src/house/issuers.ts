@@ -1,4 +1,5 @@
 // The issuer's keys in the store: made durable before they are used, gone when their window is over.
+import { Fault } from "../fault.ts";
 import { type AuthToIssuer } from "../services/ports.ts";
 import type { ArenaPool } from "../memory/arena.ts";
 import type { Store } from "../store/store.ts";
@@ -43,7 +44,8 @@ export async function loadIssuerKeys(
             const record = await tx.get("issuerKey", nameOf(tokenClass, type, epoch));
             if (record === undefined) continue;
             if (epoch < current - 1) tx.delete("issuerKey", nameOf(tokenClass, type, epoch));
-            else keys.add(importIssuerKey(record));
+            else if (epoch <= current) keys.add(importIssuerKey(record));
+            else addIfFree(keys, importIssuerKey(record));
           }
         }
       }
@@ -54,7 +56,18 @@ export async function loadIssuerKeys(
   }
 }
 
-/** Makes what the epoch of `now` lacks and drops what is over, durably. True when the set has changed. */
+/** False for a key of which the set has another with the same last byte: not ours to use while that one lives. */
+function addIfFree(keys: IssuerKeys, key: IssuerKey): boolean {
+  const free = !keys.all.some((other) => other.type === key.type && other.truncatedKeyId === key.truncatedKeyId);
+  if (free) keys.add(key);
+  else key.secret.destroy();
+  return free;
+}
+
+/**
+ * Makes what the epoch of `now` lacks and drops what is over, durably. True when the set has changed. A key that lies in
+ * the store already, from a clock that was further ahead, is taken as it is.
+ */
 export async function rotateIssuerKeys(
   keys: IssuerKeys,
   store: Store,
@@ -62,21 +75,32 @@ export async function rotateIssuerKeys(
   now: number,
 ): Promise<boolean> {
   let changed = false;
-  await keys.rotate(now, async (created, expired) => {
-    changed = true;
+  let found = false;
+  const rotation = keys.rotate(now, async (created, expired) => {
     const arena = arenas.arena();
     try {
       await store.transact(arena, async (tx) => {
         for (const key of created) {
-          const record = exportIssuerKey(arena.take(keyRecordLength(key)), key);
-          tx.put("issuerKey", nameOfKey(key), record);
+          const record = await tx.get("issuerKey", nameOfKey(key));
+          if (record !== undefined && addIfFree(keys, importIssuerKey(record))) found = true;
+          else tx.put("issuerKey", nameOfKey(key), exportIssuerKey(arena.take(keyRecordLength(key)), key));
         }
+        if (found) throw new Fault("store/exists");
         for (const key of expired) tx.delete("issuerKey", nameOfKey(key));
       });
+      changed = true;
     } finally {
       arena.close();
     }
   });
+  try {
+    await rotation;
+  } catch (error) {
+    if (!found) throw error;
+    // once more, with what was found: only what is still lacking is made
+    await rotateIssuerKeys(keys, store, arenas, now);
+    changed = true;
+  }
   return changed;
 }
 
