@@ -1,13 +1,17 @@
 // Starts the real listener on a socket of its own, with stand-ins for the gate's token check and for dispatch.
+import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Fault } from "../../src/fault.ts";
+import { setTimeout as pause } from "node:timers/promises";
+import { Fault, faults, type FaultCode } from "../../src/fault.ts";
 import { EnvelopeKeys } from "../../src/http/envelope-keys.ts";
 import { listen, type ListenOptions } from "../../src/http/listen.ts";
 import type { Dispatch, Redeem, Reservation } from "../../src/http/types.ts";
 import { ArenaPool } from "../../src/memory/arena.ts";
 import { makeObserver, type Snapshot } from "../../src/observe/observer.ts";
+import { TOKEN_SLOT_LENGTH } from "../../src/wire/frame.ts";
+import { ask, buildRequest, httpHead, type RequestSpec } from "./envelope-client.ts";
 
 export const NOW = 1_800_000_000;
 
@@ -98,6 +102,32 @@ export async function startListening(overrides: Overrides = {}): Promise<Listeni
       await listener.close(graceSeconds);
       keys.destroy();
       rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A token that `takesFives` takes, or by another first byte does not. */
+export const token = (first = 5): Buffer => {
+  const bytes = Buffer.alloc(TOKEN_SLOT_LENGTH, 9);
+  bytes[0] = first;
+  return bytes;
+};
+export const number = (code: FaultCode): number => faults[code].number;
+
+/** Requests to the house of the moment, and a wait until it has given back all memory. */
+export function talkTo(house: () => Listening) {
+  const build = (spec: Partial<RequestSpec> = {}) => buildRequest({ now: NOW, publicKey: house().publicKey, ...spec });
+  return {
+    build,
+    async send(spec: Partial<RequestSpec> = {}, extra: string[] = []) {
+      const request = build(spec);
+      const reply = await ask(house().socketPath, httpHead(request.body.length, extra), request.body);
+      assert.ok(reply !== undefined, "a reply");
+      return { request, reply, opened: () => request.open(reply.body) };
+    },
+    async quiet(): Promise<void> {
+      for (let i = 0; i < 100 && house().arenas.open > 0; i++) await pause(10);
+      assert.equal(house().arenas.open, 0);
     },
   };
 }
