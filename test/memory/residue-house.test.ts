@@ -25,7 +25,7 @@ describe("memory/residue-house", () => {
     const reason = cannotRead(spawned.pid);
     if (reason !== undefined) {
       this.test!.title += ` [${reason}]`;
-      this.skip();
+      this.skip(); // the reason is in the title: this process may not read that memory
     }
     const canaries: Canary[] = [];
     const note = (kind: string, bytes: Uint8Array): void => void canaries.push({ kind, bytes: Buffer.from(bytes) });

@@ -53,7 +53,7 @@ describe("memory/residue", () => {
     const reason = cannotRead(server.pid);
     if (reason !== undefined) {
       this.test!.title += ` [${reason}]`;
-      this.skip();
+      this.skip(); // the reason is in the title: this process may not read that memory
     }
     const traffic = await sendTraffic(server, PLAIN, ROUNDS);
     assert.equal(traffic.answered, PLAIN);
@@ -72,7 +72,7 @@ describe("memory/residue", () => {
     const reason = cannotRead(server.pid);
     if (reason !== undefined) {
       this.test!.title += ` [${reason}]`;
-      this.skip();
+      this.skip(); // the reason is in the title: this process may not read that memory
     }
     const traffic = await sendTraffic(server, 8, 0);
     assert.equal(traffic.answered, 8);
@@ -94,7 +94,7 @@ describe("memory/residue", () => {
       const reason = cannotRead(server.pid);
       if (reason !== undefined) {
         this.test!.title += ` [${reason}]`;
-        this.skip();
+        this.skip(); // the reason is in the title: this process may not read that memory
       }
       const tokens = await sendForeign(server, 40);
       await pause(1.5 * WAIT_MS);
