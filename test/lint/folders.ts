@@ -88,7 +88,7 @@ export const folders: readonly Folder[] = [
   {
     path: "tokens",
     house: ["src/crypto", "src/memory", "src/fault.ts"],
-    packages: ["@cloudflare/privacypass-ts"],
+    packages: [],
     node: plain,
   },
   {
