@@ -1,8 +1,11 @@
 // Wires the house and owns its start and stop.
 import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
 import type { Config } from "./config/config.ts";
+import { ConfigProblem } from "./config/problem.ts";
+import type { FetchDirectory } from "./house/external.ts";
 import { createMasterKey, filesOf, loadMasterKey } from "./house/files.ts";
 import { createIdentity, loadIdentity } from "./house/identity.ts";
+import { ISSUERS_PATH } from "./http/app.ts";
 import { EnvelopeKeys } from "./http/envelope-keys.ts";
 import type { ListenLimits } from "./http/limits.ts";
 import { listen } from "./http/listen.ts";
@@ -15,8 +18,10 @@ import { ArenaPool } from "./memory/arena.ts";
 import { lockedAlloc } from "./memory/locked.ts";
 import { makeObserver, type Observer, type Snapshot } from "./observe/observer.ts";
 import { createStore, openStore, type Store } from "./store/store.ts";
+import { fetchOnce } from "../tor/fetch-once.ts";
 import { keepPublished, type Kept } from "../tor/keep-published.ts";
 import { onionAddress } from "../tor/onion-address.ts";
+import { torFiles } from "../tor/torrc.ts";
 
 export interface ServeOptions {
   /** Stays its owner's: close it after `close`. */
@@ -30,6 +35,8 @@ export interface ServeOptions {
   readonly socketMode?: number;
   readonly rotationSeconds?: number;
   readonly policy?: Partial<TokenPolicy>;
+  /** The way to the directories of other issuers that the policy names. */
+  readonly fetchDirectory?: FetchDirectory;
   readonly limits?: Partial<ListenLimits>;
 }
 
@@ -52,6 +59,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     clock,
     onionOf: onionAddress,
     ...(options.policy && { policy: options.policy }),
+    ...(options.fetchDirectory && { fetchDirectory: options.fetchDirectory }),
+    issuerFailed: () => observe.event("issuer-failed"),
   });
   const keys = new EnvelopeKeys(rotationSeconds === undefined ? {} : { rotationSeconds });
   let directory: Buffer = Buffer.alloc(0);
@@ -60,6 +69,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
   const rotate = async (now: number): Promise<void> => {
     keys.expire(now);
+    void house.external?.refresh(now); // nobody waits for other houses
     const due = keys.isDue(now);
     if (due) keys.rotate(now);
     // the terms of work move with the day and with demand
@@ -88,6 +98,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       redeem: house.redeem,
       challenge: house.challenge,
       dispatch: house.dispatch,
+      serves: house.serves,
       issuance: house.issuance,
       documents: { directory: () => directory, issuers: () => issuers },
       clock,
@@ -99,12 +110,14 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       async close() {
         await listener.close();
         await upkeep.stop();
+        await house.external?.stop();
         keys.destroy();
         house.destroy();
       },
     };
   } catch (error) {
     await upkeep.stop();
+    await house.external?.stop();
     keys.destroy();
     house.destroy();
     throw error;
@@ -160,8 +173,10 @@ export async function openHouse(options: {
   config: Config;
   clock?: () => number;
   observe?: Observer;
+  /** The house registers and issues, and does nothing else. */
+  issuerOnly?: boolean;
 }): Promise<OpenedHouse> {
-  const { config, observe = makeObserver() } = options;
+  const { config, observe = makeObserver(), issuerOnly = false } = options;
   const given = options.clock ?? systemClock;
   const clock = (): number => Math.floor(given());
   const files = filesOf(config);
@@ -175,11 +190,19 @@ export async function openHouse(options: {
   const { domain } = await loadIdentity(store, arenas);
   let serving: Serving | undefined;
   let published: Kept | undefined;
+  const onion = onionAddress(domain);
+  const asksOthers = config.externalIssuers.length > 0;
 
   return {
-    onion: onionAddress(domain),
+    onion,
     async start({ progress } = {}) {
       const { tor } = config;
+      if (config.externalIssuers.some((issuer) => issuer.onion === onion)) {
+        throw new ConfigProblem("external_issuers: name this house itself, remove that entry");
+      }
+      const socks = tor.mode === "launch" ? { socksPath: torFiles(files.tor).socksSocket } : tor.socks;
+      let reached = (): void => undefined;
+      const network = new Promise<void>((resolve) => (reached = resolve));
       observe.event("start");
       serving = await serve({
         store,
@@ -190,7 +213,14 @@ export async function openHouse(options: {
         // tor may run as another user; whoever is in the house's group may connect, as the folder allows
         ...(tor.mode === "control" && { socketMode: 0o660 }),
         rotationSeconds: config.envelope.rotationSeconds,
-        policy: policyOf(config),
+        policy: policyOf(config, issuerOnly),
+        ...(asksOthers &&
+          socks && {
+            async fetchDirectory(issuer, signal) {
+              await network;
+              return fetchOnce({ ...socks, onion: issuer }, ISSUERS_PATH, signal);
+            },
+          }),
         limits: config.limits,
       });
       const { house } = serving;
@@ -198,7 +228,7 @@ export async function openHouse(options: {
       published = await keepPublished({
         source:
           tor.mode === "launch"
-            ? { mode: "launch", dataDir: files.tor }
+            ? { mode: "launch", dataDir: files.tor, socks: asksOthers }
             : { mode: "control", controlSocket: tor.controlSocket, ...cookie },
         seed: (into) => house.identity.onionSeed.use((seed) => into.set(seed)),
         seedBuffer: lockedAlloc(32),
@@ -208,6 +238,7 @@ export async function openHouse(options: {
         lost: () => observe.event("tor-lost"),
         back: () => observe.event("tor-back"),
       });
+      reached();
       observe.event("ready");
     },
     async stop() {

@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { FetchDirectory } from "../src/house/external.ts";
 import { createIdentity } from "../src/house/identity.ts";
 import type { TokenPolicy } from "../src/house/policy.ts";
 import { serve, type Serving } from "../src/main.ts";
@@ -39,6 +40,7 @@ export interface TestHouse {
 export interface TestHouseOptions {
   readonly rotationSeconds?: number;
   readonly policy?: Partial<TokenPolicy>;
+  readonly fetchDirectory?: FetchDirectory;
 }
 
 /** Everything real but Tor and the wall clock, which can be moved forward. */

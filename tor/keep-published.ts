@@ -7,7 +7,13 @@ import { launchSystemTor, type SystemTor } from "./launch.ts";
 import { publishOnion, type PowDefenses } from "./publish.ts";
 
 export type TorSource =
-  | { readonly mode: "launch"; readonly dataDir: string; readonly extra?: readonly string[] }
+  | {
+      readonly mode: "launch";
+      readonly dataDir: string;
+      /** Have a SOCKS socket as well (`torFiles` says where). */
+      readonly socks?: boolean;
+      readonly extra?: readonly string[];
+    }
   | { readonly mode: "control"; readonly controlSocket: string; readonly cookieFile?: string };
 
 export interface KeepOptions {
@@ -44,7 +50,11 @@ const connectOnce = async (options: KeepOptions): Promise<Connected> => {
   const { source, seed, seedBuffer, targetSocket, powDefenses, progress, bootstrapMs = 300_000 } = options;
   const tor =
     source.mode === "launch"
-      ? await launchSystemTor({ dataDir: source.dataDir, ...(source.extra && { extra: source.extra }) })
+      ? await launchSystemTor({
+          dataDir: source.dataDir,
+          ...(source.socks !== undefined && { socks: source.socks }),
+          ...(source.extra && { extra: source.extra }),
+        })
       : undefined;
   let control: ControlClient | undefined;
   try {

@@ -18,5 +18,5 @@ export interface Houses {
   /** Makes master key, store and identity. Never touches what is there: Fault `store/exists`. */
   createHouse(options: { config: Config }): Promise<{ onion: string; rootKeyPath: string }>;
   /** Opens what `createHouse` made; never makes anything. Faults `store/missing`, `store/locked`, `store/wrong-key`. */
-  openHouse(options: { config: Config; clock: () => number }): Promise<OpenedHouse>;
+  openHouse(options: { config: Config; clock: () => number; issuerOnly?: boolean }): Promise<OpenedHouse>;
 }

@@ -1,5 +1,5 @@
 // `tacet invite`: draws invitations while the house is stopped.
-import { readConfig } from "../config/config.ts";
+import { readChecked } from "./checked.ts";
 import type { Houses } from "./houses.ts";
 import { invitationsOf } from "./init.ts";
 import { tell, type Terminal } from "./terminal.ts";
@@ -11,6 +11,6 @@ export async function invite(
   terminal: Terminal,
   clock: () => number,
 ): Promise<void> {
-  const invitations = await invitationsOf(options.count, houses, readConfig(options.config), terminal, clock);
+  const invitations = await invitationsOf(options.count, houses, readChecked(options.config), terminal, clock);
   tell(terminal, { invitations }, invitations);
 }

@@ -1,7 +1,7 @@
 // The command line: its commands, their options and their help.
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { readConfig } from "../config/config.ts";
 import { exampleConfig } from "../config/example.ts";
+import { readChecked } from "./checked.ts";
 import type { Houses } from "./houses.ts";
 import { init } from "./init.ts";
 import { invite } from "./invite.ts";
@@ -57,7 +57,13 @@ export async function run(args: readonly string[], options: ProgramOptions): Pro
     .addOption(configOption())
     .action(async (given: { config: string }) => {
       const end = stopped();
-      await start(given, await houses(), terminal, clock, end);
+      await start({ ...given, issuerOnly: false }, await houses(), terminal, clock, end);
+    });
+  command("issuer", "As start, but the house only registers accounts and issues them tokens.")
+    .addOption(configOption())
+    .action(async (given: { config: string }) => {
+      const end = stopped();
+      await start({ ...given, issuerOnly: true }, await houses(), terminal, clock, end);
     });
   command("invite", "Draw invitations, one a line. The house must be stopped.")
     .argument("[number]", "how many", upTo(1000), 1)
@@ -80,7 +86,7 @@ export async function run(args: readonly string[], options: ProgramOptions): Pro
     .addOption(configOption())
     .addOption(jsonOption())
     .action((given: { config: string }) => {
-      readConfig(given.config);
+      readChecked(given.config);
       tell(terminal, {}, ["the configuration is good"]);
     });
 

@@ -1,18 +1,30 @@
-// `tacet start`: runs the house until it is told to stop. It never makes anything.
-import { readConfig } from "../config/config.ts";
+// `tacet start` and `tacet issuer`: runs the house until it is told to stop. It never makes anything.
+import type { Config } from "../config/config.ts";
+import { ConfigProblem } from "../config/problem.ts";
+import { readChecked } from "./checked.ts";
 import type { Houses } from "./houses.ts";
 import { patiently, tell, type Terminal } from "./terminal.ts";
 
-/** Resolves after a clean stop. `stopped` resolves when the process is asked to end. */
+function requireIssuer(path: string, { tokens, externalIssuers }: Config): void {
+  if (!tokens.types.includes("0x0002")) {
+    throw new ConfigProblem(`${path}: tokens.types: lacks what other houses can check, write ["0x0005", "0x0002"]`);
+  }
+  if (externalIssuers.length > 0) {
+    throw new ConfigProblem(`${path}: external_issuers: an issuer has nothing to take tokens for, remove them`);
+  }
+}
+
+/** Resolves after a clean stop. `issuerOnly`: registers and issues, nothing else. `stopped` resolves when the process is asked to end. */
 export async function start(
-  options: { readonly config: string },
+  { config: path, issuerOnly }: { readonly config: string; readonly issuerOnly: boolean },
   houses: Houses,
   terminal: Terminal,
   clock: () => number,
   stopped: Promise<void>,
 ): Promise<void> {
-  const config = readConfig(options.config);
-  const house = await patiently(terminal, "opening the house", houses.openHouse({ config, clock }));
+  const config = readChecked(path);
+  if (issuerOnly) requireIssuer(path, config);
+  const house = await patiently(terminal, "opening the house", houses.openHouse({ config, clock, issuerOnly }));
   try {
     // A stop that comes while tor is still finding its way is obeyed at once.
     const started = house.start().then(() => true);

@@ -7,6 +7,7 @@ import { makeDispatch, type Dispatch } from "../services/dispatch.ts";
 import { makeIssuance, type Issuance } from "../services/issuance.ts";
 import { makeQueueService } from "../services/queue/service.ts";
 import type { Store } from "../store/store.ts";
+import type { OperationName } from "../wire/operations.ts";
 import { challengeHeader, tokenChallenge } from "../../tokens/challenge.ts";
 import { tokenClasses, type TokenClass } from "../../tokens/classes.ts";
 import { encodeInvitation, makeInvitation } from "../../tokens/invitation.ts";
@@ -15,6 +16,7 @@ import { VOPRF, type TokenType } from "../../tokens/types.ts";
 import { WORK_SEED_LENGTH } from "../../tokens/work.ts";
 import { sign } from "../crypto/sign.ts";
 import { buildDirectory, type PublishedKeys } from "./directory.ts";
+import { openExternalDirectories, type ExternalDirectories, type FetchDirectory } from "./external.ts";
 import { buildIssuerDirectory } from "./issuer-directory.ts";
 import { destroyIdentity, loadIdentity, type Identity } from "./identity.ts";
 import { issuerPort, loadIssuerKeys, rotateIssuerKeys } from "./issuers.ts";
@@ -30,6 +32,10 @@ export interface HouseDeps {
   readonly onionOf: (publicKey: Uint8Array) => string;
   /** What is not given is as in `defaultPolicy`. */
   readonly policy?: Partial<TokenPolicy>;
+  /** The way to other issuers; without it the keys that are in the store are all there are. */
+  readonly fetchDirectory?: FetchDirectory;
+  /** Told when an issuer's directory could not be had. */
+  readonly issuerFailed?: () => void;
 }
 
 /** Everything about a house but its socket. */
@@ -40,7 +46,11 @@ export interface House {
   /** Token requests over plain HTTP. */
   readonly issuance: Issuance;
   readonly redeem: Spending["redeem"];
-  /** The WWW-Authenticate value for a class: a challenge for each type of token that it takes. */
+  /** Whether the operation is there for anybody: a house that only issues has few. */
+  serves(operation: OperationName): boolean;
+  /** Undefined unless the house takes tokens of other issuers. */
+  readonly external: ExternalDirectories | undefined;
+  /** The WWW-Authenticate value for a class: a challenge for each type of token, and each other issuer, that it takes. */
   challenge(tokenClass: TokenClass): string;
   /** True when the issuer's keys have changed. */
   rotateIssuers(now: number): Promise<boolean>;
@@ -53,6 +63,9 @@ export interface House {
   destroy(): void;
 }
 
+/** What a house that only issues still does. */
+const issuersOperations: readonly OperationName[] = ["as.register", "as.issueTokens"];
+
 /** Faults: `store/missing` when the store holds no identity, `store/corrupt`. */
 export async function openHouse({ store, arenas, clock, onionOf, ...given }: HouseDeps): Promise<House> {
   const identity = await loadIdentity(store, arenas);
@@ -63,6 +76,16 @@ export async function openHouse({ store, arenas, clock, onionOf, ...given }: Hou
   await rotateIssuerKeys(keys, store, arenas, clock());
 
   const spending = makeSpending({ store, arenas, keys, identity, onion, clock, policy });
+  const external =
+    spending.external &&
+    (await openExternalDirectories({
+      issuers: policy.externalIssuers,
+      redeemer: spending.external,
+      fetchDirectory: given.fetchDirectory ?? (() => Promise.reject(new Fault("tor/connect"))),
+      store,
+      arenas,
+      failed: given.issuerFailed ?? (() => undefined),
+    }));
   const issuing = identity.intermediate;
   const queue = makeQueueService({ domain, handleKey: identity.handleKey });
   const handlers = {
@@ -83,12 +106,18 @@ export async function openHouse({ store, arenas, clock, onionOf, ...given }: Hou
     identity,
     dispatch: makeDispatch({ domain, store, handlers }),
     redeem: spending.redeem,
+    serves: (operation) => !policy.issuerOnly || issuersOperations.includes(operation),
+    external,
     issuance: makeIssuance({ domain, store, handlers }),
     challenge(tokenClass) {
       const types: readonly TokenType[] = tokenClass === "invite" ? [VOPRF] : policy.types;
       const one = (type: TokenType): string =>
         challengeHeader(tokenChallenge(onion, type), keys.current(tokenClass, clock(), type).publicKey);
-      return types.map(one).join(", ");
+      const others = spending.external?.challenges(tokenClass) ?? [];
+      return [
+        ...types.map(one),
+        ...others.map(({ challenge, publicKey }) => challengeHeader(challenge, publicKey)),
+      ].join(", ");
     },
     rotateIssuers: (now) => rotateIssuerKeys(keys, store, arenas, now),
     directory(envelopeKeys) {

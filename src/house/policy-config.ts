@@ -5,10 +5,12 @@ import type { TokenPolicy } from "./policy.ts";
 
 const types = { "0x0005": VOPRF, "0x0002": BLIND_RSA } as const;
 
-export const policyOf = ({ tokens, registration }: Config): TokenPolicy => ({
-  maxBatch: tokens.batch,
-  types: tokens.types.map((name) => types[name]),
-  registration: registration.mode,
-  invitationsPerEpoch: registration.invitationsPerEpoch,
-  work: registration.work,
+export const policyOf = (config: Config, issuerOnly = false): TokenPolicy => ({
+  maxBatch: config.tokens.batch,
+  types: config.tokens.types.map((name) => types[name]),
+  registration: config.registration.mode,
+  invitationsPerEpoch: config.registration.invitationsPerEpoch,
+  work: config.registration.work,
+  externalIssuers: config.externalIssuers,
+  issuerOnly,
 });

@@ -1,4 +1,5 @@
 // What the operator decides about newcomers and tokens.
+import type { ExternalIssuer } from "../../tokens/external.ts";
 import type { EffortBounds } from "../../tokens/effort.ts";
 import { VOPRF, type TokenType } from "../../tokens/types.ts";
 import { MAX_BATCH } from "../wire/operations.ts";
@@ -9,6 +10,12 @@ import { MAX_BATCH } from "../wire/operations.ts";
  */
 export type RegistrationMode = "closed" | "invitation" | "proof_of_work";
 
+/** Another issuer whose tokens are taken. */
+export interface AcceptedIssuer extends ExternalIssuer {
+  /** Tokens a day (UTC). */
+  readonly dailyBudget: number;
+}
+
 export interface TokenPolicy {
   /** Tokens that an account draws of a class, epoch and key, all at once; at most MAX_BATCH. */
   readonly maxBatch: number;
@@ -18,6 +25,9 @@ export interface TokenPolicy {
   /** Invitations that an account draws an epoch, unless registration is closed. */
   readonly invitationsPerEpoch: number;
   readonly work: EffortBounds;
+  readonly externalIssuers: readonly AcceptedIssuer[];
+  /** The house registers and issues, and does nothing else. */
+  readonly issuerOnly: boolean;
 }
 
 export const defaultPolicy: TokenPolicy = {
@@ -26,6 +36,8 @@ export const defaultPolicy: TokenPolicy = {
   registration: "closed",
   invitationsPerEpoch: 5,
   work: { minEffort: 4, maxEffort: 14, perHour: 20 },
+  externalIssuers: [],
+  issuerOnly: false,
 };
 
 /** In the directory (u8). */

@@ -4,12 +4,15 @@ import { sweep, type Period } from "../store/expiry.ts";
 import type { Store } from "../store/store.ts";
 import { RECEIPT_DAYS } from "../services/dispatch.ts";
 import { EPOCH_DAYS, OVERLAP_DAYS } from "../../tokens/epochs.ts";
+import { EXTERNAL_KEY_EPOCHS } from "../../tokens/external.ts";
 
 const DAY = 86400;
 const periods: readonly Period[] = [
   { room: "spent", seconds: EPOCH_DAYS * DAY, keepSeconds: OVERLAP_DAYS * DAY },
   // a key issues until it dies: who forgot sooner would give everybody a second batch in the overlap
   { room: "issuance", seconds: EPOCH_DAYS * DAY, keepSeconds: OVERLAP_DAYS * DAY },
+  { room: "foreignSpent", seconds: EPOCH_DAYS * DAY, keepSeconds: EXTERNAL_KEY_EPOCHS * EPOCH_DAYS * DAY },
+  { room: "budget", seconds: DAY, keepSeconds: DAY },
   { room: "work", seconds: DAY, keepSeconds: DAY },
   { room: "receipt", seconds: DAY, keepSeconds: RECEIPT_DAYS * DAY },
 ];

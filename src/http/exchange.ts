@@ -18,6 +18,8 @@ export interface ExchangeDeps {
   readonly redeem: Redeem;
   readonly challenge: Challenge;
   readonly dispatch: Dispatch;
+  /** False for operations that this house does not have; all of them, unless given. */
+  readonly serves?: (operation: OperationName) => boolean;
   /** Unix seconds. */
   readonly clock: () => number;
   readonly observe: Observer;
@@ -94,7 +96,8 @@ export async function exchange(
     let reply: Reply;
     try {
       const fields = readHeader(envelope.header);
-      operation = operationOfNumber(fields.operation);
+      const known = operationOfNumber(fields.operation);
+      if (known !== undefined && (deps.serves?.(known) ?? true)) operation = known;
       if (operation === undefined) throw new Fault("wire/unknown-operation");
       if (operations[operation].size.request !== length) throw new Fault("wire/size-class");
       if (Math.abs(fields.window - windowOf(now)) > 1) throw new Fault("auth/stale");

@@ -11,14 +11,16 @@ export interface Reservation {
   /** `replay`: it was spent before, by a request with the same id. */
   readonly state: "fresh" | "replay";
   /** Where it is recorded when it is spent. */
-  readonly room: "spent" | "work";
+  readonly room: "spent" | "foreignSpent" | "work";
+  /** What it is counted against then. */
+  readonly budget?: { readonly issuer: Uint8Array; readonly day: number; readonly limit: number };
   /** Called once the request that it paid for is durable. */
   readonly spent?: () => void;
   /** Gives the token back unless it has been spent durably. */
   release(): void;
 }
 
-/** Checks and holds a token (162 bytes). Rejects with a Fault `token/*`, or `server/*` when it cannot tell. */
+/** Checks and holds what is in a slot (354 bytes). Rejects with a Fault `token/*`, or `server/*` when it cannot tell. */
 export type Redeem = (tokenClass: TokenClass, token: Uint8Array, requestId: Uint8Array) => Promise<Reservation>;
 
 /** The value of WWW-Authenticate that asks for a token of this class (RFC 9577 section 2.1). */

@@ -15,6 +15,7 @@ export const events = {
   "store-reopened": "the store was closed and reopened after a write error",
   "store-failed": "the store stopped: writes are refused",
   "upkeep-failed": "keys or expiry could not be brought up to date: tried again in a few seconds",
+  "issuer-failed": "an external issuer's directory could not be had: its known keys stay, it is asked again in minutes",
   "tor-lost": "tor is gone: trying to reach it again",
   "tor-back": "tor is back: onion service published again",
 } as const;

@@ -9,20 +9,23 @@ import type { Store, Transaction } from "../store/store.ts";
 import { decode, encode, type Codec } from "../wire/codec.ts";
 import { header } from "../wire/frame.ts";
 import { operations, type OperationName } from "../wire/operations.ts";
+import { type Budget, charge } from "./budget.ts";
 import type { Call, Handler, Handlers } from "./ports.ts";
 import { Tries } from "./tries.ts";
 
 /** A token that the gate holds for this request (tokens/holds.ts). */
 export interface Reservation {
   readonly epoch: number;
-  /** 32-byte keyed digest of the token: its name in the room `spent`. */
+  /** 32-byte keyed digest of the token: its name in `room`. */
   readonly name: Uint8Array;
-  /** 16 bytes that only the same request id yields: the value in the room `spent`. */
+  /** 16 bytes that only the same request id yields: the value there. */
   readonly binding: Uint8Array;
   /** `replay`: spent before, by a request with the same id. */
   readonly state: "fresh" | "replay";
   /** Where it is recorded: tokens by their epoch, work by its day. */
-  readonly room: "spent" | "work";
+  readonly room: "spent" | "foreignSpent" | "work";
+  /** Counted in the batch that spends it: tokens of another issuer have one. */
+  readonly budget?: Budget;
   /** Called once the request that it paid for is durable; not for refusals. */
   readonly spent?: () => void;
   release(): void;
@@ -57,7 +60,8 @@ export const outward = (error: unknown): FaultCode => {
   if (error.code === "store/write") return "server/full";
   return faults[error.code].number >= faults["memory/exhausted"].number ? "server/error" : error.code;
 };
-const isServers = (code: FaultCode): boolean => code.startsWith("server/");
+/** Refusals that cost nothing: our own trouble, and a token that is as good tomorrow. */
+const isFree = (code: FaultCode): boolean => code.startsWith("server/") || code === "token/budget";
 
 interface Outcome {
   readonly code: number;
@@ -114,7 +118,7 @@ export function makeDispatch(deps: { domain: Uint8Array; store: Store; handlers:
           if (!authenticated) throw new Fault("server/error");
           const bytes = encode(shape.reply as Codec<unknown>, reply, (size) => arena.take(size));
           const result = { code: 0, payload: bytes };
-          if (receipt) receipt.write(tx, result);
+          await receipt?.write(tx, result);
           return result;
         });
         for (const task of after) task();
@@ -128,11 +132,11 @@ export function makeDispatch(deps: { domain: Uint8Array; store: Store; handlers:
         return outcome;
       } catch (error) {
         const code = outward(error);
-        // Work was done: the token is spent, and a retry learns the same refusal. Our own trouble costs nothing.
-        if (first && receipt && !isServers(code) && !tries.another(code, first.name)) {
+        // Work was done: the token is spent, and a retry learns the same refusal.
+        if (first && receipt && !isFree(code) && !tries.another(code, first.name)) {
           return await store.transact(arena, async (tx) => {
             const earlier = await receipt.earlier(tx);
-            if (earlier === undefined) receipt.write(tx, refusal(code));
+            if (earlier === undefined) await receipt.write(tx, refusal(code));
             return earlier ?? refusal(code);
           });
         }
@@ -201,7 +205,9 @@ function makeReceipt(
       }
       return again ? this.find(tx) : undefined;
     },
-    write(tx: Transaction, outcome: Outcome): void {
+    async write(tx: Transaction, outcome: Outcome): Promise<void> {
+      const budgets = all.flatMap(({ budget }) => budget ?? []);
+      await charge(tx, arena, budgets);
       const plain = arena.take(34 + outcome.payload.length);
       plain.set(digest);
       plain.writeUInt16BE(outcome.code, 32);

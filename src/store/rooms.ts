@@ -16,6 +16,8 @@ export const rooms = {
   server: { kind: "point", rank: 4 },
   // Secret keys of the token issuer, one record a class and epoch; only the issuer opens it.
   issuerKey: { kind: "point", rank: 5 },
+  // Another issuer's keys: when they were first seen, which it lists now; only the gate opens it.
+  externalIssuer: { kind: "point", rank: 6 },
   // A user: its clients, recovery key, allowance; only the authentication service opens it.
   account: { kind: "point", rank: 10 },
   // User name to user id; only the authentication service opens it.
@@ -38,10 +40,14 @@ export const rooms = {
   queueItem: { kind: "ordered", rank: 41 },
   // Digests of redeemed tokens; only the gate opens it; partition: token key epoch.
   spent: { kind: "point", rank: 60, expires: true },
+  // Digests of redeemed tokens of other issuers; only the gate opens it; partition: epoch in which the key was first seen.
+  foreignSpent: { kind: "point", rank: 63, expires: true },
   // Digests of work that paid for a registration; only the gate opens it; partition: day of its seed.
   work: { kind: "point", rank: 62, expires: true },
   // Sealed replies kept for retries; only the gate opens it; partition: day.
   receipt: { kind: "point", rank: 61, expires: true },
+  // Tokens taken of another issuer, counted; only the gate opens it; partition: day. Locked last, behind every handler's.
+  budget: { kind: "point", rank: 64, expires: true },
 } as const satisfies Record<string, RoomShape>;
 
 export type Room = keyof typeof rooms;

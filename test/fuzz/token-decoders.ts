@@ -1,6 +1,7 @@
 // Everything of tokens/ that reads what somebody else wrote.
 import { writeSpki } from "../../src/crypto/rsa-spki.ts";
 import { GuardedKey } from "../../src/memory/guarded-key.ts";
+import { buildIssuerDirectory } from "../../src/house/issuer-directory.ts";
 import { wipe } from "../../src/memory/locked.ts";
 import {
   layRequest,
@@ -14,6 +15,7 @@ import { finishBatch } from "../../tokens/blinding.ts";
 import { readAuthorization } from "../../tokens/challenge.ts";
 import * as generic from "../../tokens/generic-batch.ts";
 import { decodeInvitation, encodeInvitation } from "../../tokens/invitation.ts";
+import { parseIssuerDirectory } from "../../tokens/issuer-directory.ts";
 import { identifyBatch, issueBatch } from "../../tokens/issuer.ts";
 import { exportIssuerKey, importIssuerKey, keyRecordLength } from "../../tokens/keys.ts";
 import { Redeemer } from "../../tokens/redeemer.ts";
@@ -252,8 +254,33 @@ function stored({ drawn }: TokenSetting): Decoder[] {
   ];
 }
 
+function published({ drawn }: TokenSetting): Decoder[] {
+  const keys = drawn
+    .filter(({ key }) => key.type === BLIND_RSA)
+    .map(({ key }) => ({ ...key, class: "deliver" as const }));
+  const document = buildIssuerDirectory(keys);
+  const foreign = Buffer.from(text(document).replaceAll(/,"(?:not-before|tacet-class)":[^,}]+/g, ""));
+  return [
+    {
+      name: "issuer directory of another house",
+      faults: ["wire/malformed"],
+      corpus: [document, foreign, buildIssuerDirectory([])],
+      // One value has many spellings in JSON: what was read must be read again from our own.
+      reencode(input) {
+        const listed = parseIssuerDirectory(input, "deliver");
+        const again = { class: "deliver", epoch: 0, notAfter: 0, type: BLIND_RSA } as const;
+        const ours = buildIssuerDirectory(listed.map((key) => ({ ...key, ...again, notBefore: 0 })));
+        const same = parseIssuerDirectory(ours, "deliver").every((key, i) =>
+          listed[i]?.publicKey.equals(key.publicKey),
+        );
+        return same ? undefined : NOTHING;
+      },
+    },
+  ];
+}
+
 export async function tokenDecoders(random: Random): Promise<Decoder[]> {
   const setting = await tokenSetting(random);
   const gate = gateDecoder(setting.drawn.flatMap((batch) => batch.tokens));
-  return [...tokens(setting, random), gate, ...batches(setting), ...stored(setting)];
+  return [...tokens(setting, random), gate, ...batches(setting), ...stored(setting), ...published(setting)];
 }

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { events } from "../../src/observe/names.ts";
 import { accountRecord, directQueueRecord, issuanceRecord, nameRecord } from "../../src/services/auth/records.ts";
+import { externalIssuerRecord } from "../../src/house/external.ts";
+import { budgetRecord } from "../../src/services/budget.ts";
 import { friendshipRecord, keyPackageRecord, queueRecord } from "../../src/services/queue/records.ts";
 import { roomNames } from "../../src/store/rooms.ts";
 import { operations } from "../../src/wire/operations.ts";
@@ -92,6 +94,8 @@ describe("threat-model/data.md", () => {
     queue: queueRecord,
     keyPackage: keyPackageRecord,
     friendship: friendshipRecord,
+    budget: budgetRecord,
+    externalIssuer: externalIssuerRecord,
   };
   const unnamed = (room: string, codec: Sized): string[] => {
     const cells = rows.find((one) => quoted(one.cells["room"] ?? "").includes(room))?.cells;
