@@ -27,6 +27,8 @@ export interface LevelDriverOptions {
   /** True only at installation; then the directory must hold no database. */
   readonly create?: boolean;
   readonly reserveBytes?: number;
+  /** Told when the database was opened anew after a failed write. */
+  readonly reopened?: () => void;
   /** Milliseconds that only ever rise, for measuring reads; nothing is decided by the time of day. */
   readonly stopwatch?: () => number;
 }
@@ -35,7 +37,7 @@ export interface LevelDriverOptions {
 export async function openLevel(options: LevelDriverOptions): Promise<LevelDriver> {
   // oxlint-disable-next-line no-restricted-globals -- a stopwatch, not a clock
   const { dir, create = false, reserveBytes = DEFAULT_RESERVE, stopwatch = () => performance.now() } = options;
-  const driver = new LevelDriver(dir, reserveBytes, stopwatch);
+  const driver = new LevelDriver(dir, reserveBytes, stopwatch, options.reopened);
   await driver.open(create);
   return driver;
 }
@@ -44,6 +46,7 @@ export class LevelDriver implements StoreDriver {
   readonly #dir: string;
   readonly #reserve: number;
   readonly #stopwatch: () => number;
+  readonly #reopened: (() => void) | undefined;
   #database: Level<Buffer, Buffer> | undefined;
   #torn = false;
   #closed = false;
@@ -53,10 +56,11 @@ export class LevelDriver implements StoreDriver {
   #idle: (() => void) | undefined;
   #patientUntil = -Infinity;
 
-  constructor(dir: string, reserve: number, stopwatch: () => number) {
+  constructor(dir: string, reserve: number, stopwatch: () => number, reopened: (() => void) | undefined) {
     this.#dir = dir;
     this.#reserve = reserve;
     this.#stopwatch = stopwatch;
+    this.#reopened = reopened;
   }
 
   /** Called once by `openLevel`, and again by `recover`. */
@@ -122,6 +126,7 @@ export class LevelDriver implements StoreDriver {
       await old?.close();
       await this.open(false);
       this.#torn = false;
+      this.#reopened?.();
     } finally {
       this.#gate = undefined;
       done();

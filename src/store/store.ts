@@ -90,21 +90,28 @@ export async function createStore({ dir, masterKey }: { dir: string; masterKey: 
 /**
  * Opens the store in `dir` after checking all of it (see journal.ts for what that notices); a refusal changes no file.
  * The caller keeps `masterKey` and may destroy it afterwards. `reserveBytes`: free space below which writes are refused.
+ * `reopened` is told when a write failed and the database was opened anew, `failed` when it takes no more writes.
  * Faults: `store/missing`, `store/wrong-key`, `store/locked`, `store/corrupt`, `server/full`.
  */
 export async function openStore(options: {
   dir: string;
   masterKey: GuardedKey;
   reserveBytes?: number;
+  reopened?: () => void;
+  failed?: () => void;
 }): Promise<Store> {
-  const { dir, masterKey, reserveBytes } = options;
+  const { dir, masterKey, reserveBytes, reopened, failed } = options;
   const id = readIdentity(join(dir, IDENTITY), masterKey);
   if (!existsSync(join(dir, DATABASE, "CURRENT"))) throw new Fault("store/corrupt");
   const anchor = new Anchor(join(dir, ANCHOR), masterKey, id);
   const journal = new Journal(masterKey, id);
   try {
     const head = await inspect(dir, DATABASE, journal, anchor);
-    const driver = await openLevel({ dir: join(dir, DATABASE), ...(reserveBytes !== undefined && { reserveBytes }) });
+    const driver = await openLevel({
+      dir: join(dir, DATABASE),
+      ...(reserveBytes !== undefined && { reserveBytes }),
+      ...(reopened && { reopened }),
+    });
     try {
       const found = journal.open(await driver.get(journal.key));
       if (!sameHead(found, head)) throw new Fault("store/locked"); // somebody else wrote in between
@@ -112,7 +119,7 @@ export async function openStore(options: {
       const machinery = {
         driver,
         sealing: new Sealing(masterKey, id),
-        writer: new Writer(driver, journal, anchor, head),
+        writer: new Writer(driver, journal, anchor, head, failed),
         locks: new Locks(),
       };
       return new SealedStore(machinery, async () => {

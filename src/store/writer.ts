@@ -27,6 +27,7 @@ export class Writer {
   readonly #driver: StoreDriver;
   readonly #journal: Journal;
   readonly #anchor: Pick<Anchor, "write">;
+  readonly #failed: (() => void) | undefined;
   #head: Head;
   #attempted: Head | undefined;
   #queue: Waiting[] = [];
@@ -34,11 +35,13 @@ export class Writer {
   #refused: Fault | undefined;
   #generation = 0;
 
-  constructor(driver: StoreDriver, journal: Journal, anchor: Pick<Anchor, "write">, head: Head) {
+  /** `failed` is told when no write will be taken any more. */
+  constructor(driver: StoreDriver, journal: Journal, anchor: Pick<Anchor, "write">, head: Head, failed?: () => void) {
     this.#driver = driver;
     this.#journal = journal;
     this.#anchor = anchor;
     this.#head = head;
+    this.#failed = failed;
   }
 
   /** Changes when a batch fails: what was read before may then never have become durable. */
@@ -133,7 +136,10 @@ export class Writer {
   // All that is queued behind a failed batch may have read what it never wrote.
   #refuse(group: readonly Waiting[], error: unknown): void {
     const fault = error instanceof Fault ? error : new Fault("store/write");
-    if (fault.code === "store/corrupt") this.#refused ??= fault;
+    if (fault.code === "store/corrupt" && this.#refused === undefined) {
+      this.#refused = fault;
+      this.#failed?.();
+    }
     this.#generation++;
     this.pending.clear();
     for (const { reject } of [...group, ...this.#queue.splice(0)]) reject(fault);

@@ -104,7 +104,7 @@ export class MemoryDriver implements StoreDriver {
 }
 
 /** A whole store over `driver`, without anchor and files. */
-export function storeOver(driver: MemoryDriver): SealedStore {
+export function storeOver(driver: MemoryDriver, failed?: () => void): SealedStore {
   const id = Buffer.alloc(16, 1);
   const masterKey = key();
   const journal = new Journal(masterKey, id);
@@ -114,7 +114,7 @@ export function storeOver(driver: MemoryDriver): SealedStore {
   const machinery = {
     driver,
     sealing: new Sealing(masterKey, id),
-    writer: new Writer(driver, journal, { write: () => {} }, head),
+    writer: new Writer(driver, journal, { write: () => {} }, head, failed),
     locks: new Locks(),
   };
   return new SealedStore(machinery, () => driver.close());

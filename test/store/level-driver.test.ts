@@ -189,3 +189,32 @@ describe("store: a bounded range", () => {
     await store.close();
   });
 });
+
+describe("store/level-driver: recovery", () => {
+  it("tells of each time the database was opened anew, and of nothing else", async () => {
+    const { dir, remove } = temporary();
+    let reopened = 0;
+    const driver = await openLevel({ dir: join(dir, "db"), create: true, reopened: () => void reopened++ });
+    const put = (byte: number): Promise<void> => driver.commit([{ key: Buffer.alloc(24, byte), value: Buffer.of(1) }]);
+    await put(1);
+    await driver.recover();
+    assert.equal(reopened, 0); // nothing had failed
+    const original = Level.prototype.batch;
+    Level.prototype.batch = function (this: Level) {
+      const batch = original.call(this) as unknown as { write: () => Promise<void> };
+      batch.write = () => Promise.reject(new Error("disk"));
+      return batch;
+    } as unknown as typeof original;
+    try {
+      await assert.rejects(put(2), { code: "store/write" });
+    } finally {
+      Level.prototype.batch = original;
+    }
+    assert.equal(reopened, 0);
+    await driver.recover();
+    assert.equal(reopened, 1);
+    await put(2);
+    await driver.close();
+    remove();
+  });
+});

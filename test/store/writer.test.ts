@@ -60,4 +60,25 @@ describe("store/writer", () => {
     await increment();
     assert.equal(await read(), 2);
   });
+
+  it("says once that it takes nothing any more, when a failed write has lost what was there", async () => {
+    let failed = 0;
+    const lossy = new (class extends LateDriver {
+      override async recover(): Promise<void> {
+        this.records.clear();
+        return Promise.resolve();
+      }
+    })();
+    const other = storeOver(lossy, () => failed++);
+    const put = (): Promise<void> =>
+      withArena((arena) => other.transact(arena, async (tx) => tx.put("queue", name, Buffer.of(1))));
+    await put();
+    lossy.breaks = true;
+    await assert.rejects(put(), { code: "store/write" });
+    assert.equal(failed, 0);
+    for (let i = 0; i < 3; i++) await assert.rejects(put(), { code: "store/corrupt" });
+    assert.equal(failed, 1);
+    await other.close();
+    assert.equal(failed, 1);
+  });
 });
