@@ -186,6 +186,8 @@ export async function openHouse(options: {
     dir: files.state,
     masterKey,
     reserveBytes: config.store.reserveMb << 20,
+    reopened: () => observe.event("store-reopened"),
+    failed: () => observe.event("store-failed"),
   }).finally(() => masterKey.destroy());
   const { domain } = await loadIdentity(store, arenas);
   let serving: Serving | undefined;

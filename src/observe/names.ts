@@ -5,7 +5,6 @@ export const events = {
   start: "starting",
   ready: "ready: reachable through its onion service",
   stop: "stopped",
-  "key-rotated": "envelope key rotated",
   "request-crashed": "a request ended in an internal error: its client was told so, nothing of it was kept",
   "scrub-failed": "a memory scrub did not finish and is repeated",
   "memory-swappable":

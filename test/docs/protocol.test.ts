@@ -81,10 +81,6 @@ describe("docs/PROTOCOL.md", () => {
       "friendship",
       "clientStore",
       "masterWrap",
-      "queueHandle",
-      "keyPackageSeal",
-      "workSeed",
-      "workName",
     ];
     const shared = Object.entries(derivationLabels).filter(([purpose]) => !own.includes(purpose));
     const labels = [...shared.map(([, label]) => label), ...Object.values(signatureLabels), ...Object.values(hpkeInfo)];

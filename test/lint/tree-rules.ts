@@ -34,6 +34,12 @@ export const tooLong = (files: readonly TreeFile[]): string[] =>
     .filter(({ path, text }) => path.endsWith(".ts") && text.trimEnd().split("\n").length > longest)
     .map(({ path }) => path);
 
+/** What of `texts` no source of the house holds. */
+export const unused = (texts: readonly string[], files: readonly TreeFile[]): string[] => {
+  const sources = files.filter(({ path }) => /^(src|tor|tokens)\/.*\.ts$/.test(path));
+  return texts.filter((wanted) => !sources.some(({ text }) => text.includes(wanted)));
+};
+
 interface Rule {
   readonly what: string;
   readonly where: RegExp;

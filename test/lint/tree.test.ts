@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { strangers, tooLong, unfitLines, type TreeFile } from "./tree-rules.ts";
+import { derivationLabels, hpkeInfo, signatureLabels } from "../../src/crypto/labels.ts";
+import { events } from "../../src/observe/names.ts";
+import { strangers, tooLong, unfitLines, unused, type TreeFile } from "./tree-rules.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 
@@ -45,6 +47,16 @@ describe("tree", () => {
 
   it("holds no path of one machine, no registry, nothing left undone, no test left out without a reason", () => {
     assert.deepEqual(unfitLines(files), []);
+  });
+
+  it("has no event that nothing raises and no label that nothing uses", () => {
+    const raised = Object.keys(events).map((name) => `event("${name}")`);
+    const used = [derivationLabels, signatureLabels, hpkeInfo].flatMap((list) =>
+      Object.keys(list).map((purpose) => `"${purpose}"`),
+    );
+    assert.deepEqual(unused([...raised, ...used], files), []);
+    const planted = [{ path: "src/a.ts", text: 'observe.event("ready")' }];
+    assert.deepEqual(unused(['event("ready")', 'event("stop")'], planted), ['event("stop")']);
   });
 
   it("would see each of those", () => {
