@@ -17,7 +17,7 @@ import { Turn } from "./turn.ts";
 /** `from` and `name` are verified user names; undefined marks a member nobody has introduced. */
 export type ClientEvent =
   | { readonly kind: "message"; readonly group: Group; readonly from: string | undefined; readonly text: string }
-  | { readonly kind: "contactRequest" | "contactAdded"; readonly name: string }
+  | { readonly kind: "contactRequest" | "contactAdded" | "identityChanged"; readonly name: string }
   | { readonly kind: "memberAdded" | "memberRemoved"; readonly group: Group; readonly name: string | undefined }
   | { readonly kind: "joinedGroup" | "removedFromGroup"; readonly group: Group };
 
@@ -113,6 +113,14 @@ export class TacetClient {
     return this.#parts.contacts.all;
   }
 
+  /**
+   * Forgets a contact and the key its name was known by, so that whoever has the name now can be met anew: after an
+   * `identityChanged` that the person has explained, on another way than through this server.
+   */
+  forget(name: string): Promise<void> {
+    return this.#alone(() => this.#parts.contacts.forget(name));
+  }
+
   /** A new group with these contacts. */
   createGroup(...contacts: readonly Contact[]): Promise<Group> {
     return this.#alone(async () => {
@@ -205,7 +213,7 @@ export class TacetClient {
 
   #eventOf(stored: StoredEvent): ClientEvent[] {
     const kind = (Object.keys(eventKinds) as EventKind[]).find((name) => eventKinds[name] === stored.kind);
-    if (kind === "contactRequest" || kind === "contactAdded") {
+    if (kind === "contactRequest" || kind === "contactAdded" || kind === "identityChanged") {
       return [{ kind, name: Buffer.from(stored.name).toString("latin1") }];
     }
     const held = this.#parts.groups.find(stored.groupId);

@@ -24,6 +24,8 @@ const record = struct({
   requests: list(person, MAX),
   /** Credentials of those who were asked and have not accepted yet. */
   asked: list(bytes(CREDENTIAL_MAX), MAX),
+  /** Everybody whose credential was ever seen: a name keeps the key it was first seen with. */
+  known: list(bytes(CREDENTIAL_MAX), MAX),
 });
 
 /** Somebody whose identity was verified, and how to reach them. */
@@ -47,6 +49,7 @@ export class Contacts {
   #contacts: readonly Contact[] = [];
   #requests: readonly Contact[] = [];
   #asked: readonly Identity[] = [];
+  #known: readonly Identity[] = [];
 
   constructor(session: Session) {
     this.#session = session;
@@ -58,6 +61,7 @@ export class Contacts {
     this.#contacts = saved.contacts.map(fromRecord);
     this.#requests = saved.requests.map(fromRecord);
     this.#asked = saved.asked.map(readCredential);
+    this.#known = saved.known.map(readCredential);
   }
 
   entry(): Entry {
@@ -65,6 +69,7 @@ export class Contacts {
       contacts: this.#contacts.map(toRecord),
       requests: this.#requests.map(toRecord),
       asked: this.#asked.map((identity) => identity.document),
+      known: this.#known.map((identity) => identity.document),
     });
   }
 
@@ -78,13 +83,37 @@ export class Contacts {
 
   /** What puts back the state of now. */
   snapshot(): () => void {
-    const before = [this.#contacts, this.#requests, this.#asked] as const;
-    return () => ([this.#contacts, this.#requests, this.#asked] = before);
+    const before = [this.#contacts, this.#requests, this.#asked, this.#known] as const;
+    return () => ([this.#contacts, this.#requests, this.#asked, this.#known] = before);
+  }
+
+  /**
+   * True when `identity` is who its name has been since it was first seen; a name that is new is taken up. The server
+   * signs credentials, so a second key under a known name may be the server's own: it is never taken up silently.
+   */
+  recognise(identity: Identity, events?: EventLog): boolean {
+    const before = this.#known.find((other) => other.name === identity.name);
+    if (before === undefined) {
+      this.#known = [...this.#known, identity];
+      return true;
+    }
+    if (isSame(before, identity) && equal(before.userId, identity.userId)) return true;
+    events?.add("identityChanged", { name: Buffer.from(identity.name) });
+    return false;
+  }
+
+  /** Gives up what was known of a name, so that whoever has it now can be met anew. */
+  async forget(name: string): Promise<void> {
+    const others = (list: readonly Contact[]): Contact[] => list.filter((other) => other.name !== name);
+    this.#known = this.#known.filter((other) => other.name !== name);
+    this.#asked = this.#asked.filter((other) => other.name !== name);
+    [this.#contacts, this.#requests] = [others(this.#contacts), others(this.#requests)];
+    await this.#session.sections.save(this.entry());
   }
 
   /**
    * Looks `name` up and sends it a connection request: two anonymous calls, each for its token on its own circuit.
-   * ClientError `contact/unknown-name`, `contact/unverified`.
+   * ClientError `contact/unknown-name`, `contact/unverified`, `contact/changed`.
    */
   async ask(name: string, account: Account, inbox: Inbox, tokens: Tokens): Promise<void> {
     const nameBytes = Buffer.from(name);
@@ -93,6 +122,8 @@ export class Contacts {
     const own = account.identity;
     const { friendship: ours } = inbox;
     const { identity, sealKey } = await this.#discover(name, nameBytes, tokens);
+    this.recognise(own);
+    if (!this.recognise(identity)) throw new ClientError("contact/changed");
     this.#asked = [...this.#asked.filter((other) => other.name !== name), identity];
     await sections.save(this.entry());
     const request = { name: nameBytes, offer: sealOffer(own, ours, account.sign, sealKey) };
@@ -129,7 +160,7 @@ export class Contacts {
   /** Takes an offer up as a request that waits for an answer; one from the same name replaces the one before. */
   receive(offer: Offer, events: EventLog): void {
     const { from, friendship: theirs } = offer;
-    if (!equal(theirs.domain, this.#session.domain)) return;
+    if (!equal(theirs.domain, this.#session.domain) || !this.recognise(from, events)) return;
     const known = this.#requests.some((other) => isSame(other.identity, from));
     const request = { name: from.name, identity: from, friendship: theirs };
     this.#requests = [...without(this.#requests, from), request];

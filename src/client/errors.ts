@@ -11,6 +11,10 @@ const sentences = {
   "server/answer": "The server's answer is not of the protocol's form.",
   "contact/unknown-name": "Nobody has this user name.",
   "contact/unverified": "The identity the server gave does not verify: do not talk to it.",
+  "contact/changed":
+    "This name has another key than before. Ask the person on another way, then forget the name to meet it anew.",
+  "contact/identity-changed": "You know somebody else by this name, and the identity given now is not theirs: beware.",
+  "contact/limit": "This client knows as many people as it can keep.",
   "contact/unknown": "There is no such contact or request.",
   "group/not-member": "You are not, or no longer, a member of this group.",
   "group/unknown-member": "No verified member of this group has this name.",

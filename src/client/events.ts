@@ -14,6 +14,7 @@ export const eventKinds = {
   memberRemoved: 5,
   joinedGroup: 6,
   removedFromGroup: 7,
+  identityChanged: 8,
 } as const;
 export type EventKind = keyof typeof eventKinds;
 

@@ -129,6 +129,8 @@ async function introduced(parts: Parts, state: GroupState, body: Uint8Array): Pr
   const { directory, clock } = parts.session;
   const server = await directory.current();
   const members = state.mls?.members() ?? [];
+  // First of all the own name: nobody else is to be shown under it.
+  parts.contacts.recognise(parts.account.identity);
   const fresh: Introduction[] = [];
   for (const document of decode(introductions, body)) {
     try {
@@ -137,7 +139,9 @@ async function introduced(parts: Parts, state: GroupState, body: Uint8Array): Pr
         ({ signaturePublicKey, pseudonym }) =>
           equal(signaturePublicKey, found.leafKey) && equal(pseudonym, found.pseudonym),
       );
-      if (isMember && introductionOf(state, found.leafKey) === undefined) fresh.push(found);
+      // A leaf under a name that was somebody else's stays a stranger.
+      const isNew = isMember && introductionOf(state, found.leafKey) === undefined;
+      if (isNew && parts.contacts.recognise(found.identity, parts.events)) fresh.push(found);
     } catch (error) {
       refused(error);
     }

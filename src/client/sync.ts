@@ -11,6 +11,7 @@ export async function readOffers(parts: Parts): Promise<void> {
   for (let empty = false; !empty;) {
     empty = await allOrNothing(parts, async () => {
       const page = await account.readOffers();
+      contacts.recognise(account.identity);
       for (const offer of page.offers) contacts.receive(offer, events);
       if (!page.empty) await session.sections.save(account.entry(), contacts.entry(), events.entry());
       return page.empty;
