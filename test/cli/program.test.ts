@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -8,6 +17,7 @@ import { run } from "../../src/cli/program.ts";
 import { patiently } from "../../src/cli/terminal.ts";
 import { readConfig } from "../../src/config/config.ts";
 import { Fault, faults, type FaultCode } from "../../src/fault.ts";
+import { onionAddress } from "../../tor/onion-address.ts";
 import { sayFault } from "../../src/cli/sentences.ts";
 
 const onion = `${"a".repeat(55)}d.onion`;
@@ -39,8 +49,8 @@ describe("cli/program", () => {
         calls.push("create");
         return { onion, rootKeyPath: join(dataDir, "root.key") };
       },
-      async openHouse({ clock }) {
-        calls.push(`open ${clock()}`);
+      async openHouse({ clock, issuerOnly = false }) {
+        calls.push(`open ${clock()}${issuerOnly ? " as an issuer" : ""}`);
         return {
           onion,
           start: async () => void calls.push("start"),
@@ -111,6 +121,30 @@ describe("cli/program", () => {
     ask();
     assert.equal(await running, 0);
     assert.deepEqual(calls, ["open 7", "start", "stop"]);
+  });
+
+  it("issuer runs what only issues, once the configuration has a type that others can check", async () => {
+    await init("--invitations", "0");
+    calls = [];
+    assert.equal(await tacet("issuer", "--config", config()), 2);
+    assert.match(err.pop() ?? "", /^tacet: .*tokens\.types: lacks what other houses can check, write/);
+    const text = readFileSync(config(), "utf8").replace(/^# types = .*$/m, 'types = ["0x0005", "0x0002"]');
+    writeFileSync(config(), text);
+    assert.equal(await tacet("config", "check", "--config", config()), 0);
+    const running = tacet("issuer", "--config", config());
+    while (!calls.includes("start")) await pause(2);
+    await pause(10);
+    ask();
+    assert.equal(await running, 0);
+    assert.deepEqual(calls, ["open 7 as an issuer", "start", "stop"]);
+    writeFileSync(config(), `${text}[[external_issuers]]\nonion = "${onion}"\nclass = "deliver"\ndaily_budget = 1\n`);
+    assert.equal(await tacet("issuer", "--config", config()), 2);
+    assert.match(err.pop() ?? "", /external_issuers\.0\.onion: is mistyped/);
+    const real = onionAddress(new Uint8Array(32).fill(7));
+    writeFileSync(config(), readFileSync(config(), "utf8").replace(onion, real));
+    assert.equal(await tacet("config", "check", "--config", config()), 0);
+    assert.equal(await tacet("issuer", "--config", config()), 2);
+    assert.match(err.pop() ?? "", /external_issuers: an issuer has nothing to take tokens for/);
   });
 
   it("start stops also while it is still starting, and after it could not", async () => {
