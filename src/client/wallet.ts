@@ -3,7 +3,7 @@ import { equal } from "../memory/locked.ts";
 import { tokenChallenge } from "../../tokens/challenge.ts";
 import { tokenClassOf, type TokenClass } from "../../tokens/classes.ts";
 import type { PublicIssuerKey } from "../../tokens/keys.ts";
-import { TOKEN_LENGTH } from "../../tokens/token.ts";
+import { type TokenType, typeOfPublicKey, VOPRF } from "../../tokens/types.ts";
 import { Wallet } from "../../tokens/wallet.ts";
 import { Fault } from "../fault.ts";
 import { TOKEN_SLOT_LENGTH } from "../wire/frame.ts";
@@ -59,7 +59,7 @@ export class Tokens {
       if (this.#wallet.count(tokenClass) < price) throw new ClientError("client/no-tokens");
       const slots = arena.take(price * TOKEN_SLOT_LENGTH);
       for (let at = 0; at < slots.length; at += TOKEN_SLOT_LENGTH) {
-        await this.#wallet.take(tokenClass, slots.subarray(at, at + TOKEN_LENGTH)).catch(outOfTokens);
+        await this.#wallet.take(tokenClass, slots.subarray(at, at + TOKEN_SLOT_LENGTH)).catch(outOfTokens);
       }
       return await use(slots);
     } finally {
@@ -76,9 +76,11 @@ export class Tokens {
     const { ids } = account;
     this.#issuers.keys = issuerKeys(await directory.refresh());
     const today = Math.floor(clock() / 86400);
-    const challenge = tokenChallenge(onion);
+    const challenge = tokenChallenge(onion, VOPRF);
     for (const tokenClass of DRAWN) {
-      const live = this.#issuers.keys.filter((k) => k.class === tokenClass && k.notBefore <= today);
+      const live = this.#issuers.keys.filter(
+        (k) => k.class === tokenClass && typeOfPublicKey(k.publicKey) === VOPRF && k.notBefore <= today,
+      );
       const current = live.toSorted((a, b) => b.epoch - a.epoch)[0];
       if (current === undefined || this.#wallet.drawn(current.publicKey)) continue;
       const pending = await this.#wallet.requestBatch(current.publicKey, challenge);
@@ -95,20 +97,26 @@ export class Tokens {
   }
 }
 
-// At most two live keys a class and none twice: more would let a server mark a user by the key it hands out.
+// At most two live keys a class and type, none twice: more would let a server mark a user by the key it hands out.
 function issuerKeys(directory: ServerDirectory): PublicIssuerKey[] {
   const keys = directory.issuers.flatMap(({ class: number, ...key }) => {
     const tokenClass = tokenClassOf(number);
-    return tokenClass === undefined ? [] : [{ ...key, class: tokenClass }];
+    return tokenClass === undefined ? [] : [{ ...key, class: tokenClass, type: typeOf(key.publicKey) }];
   });
   for (const key of keys) {
-    const same = keys.filter((k) => k.class === key.class);
-    const twice = keys.filter(
-      (k) => equal(k.publicKey, key.publicKey) || (k.class === key.class && k.epoch === key.epoch),
-    );
+    const same = keys.filter((k) => k.class === key.class && k.type === key.type);
+    const twice = keys.filter((k) => equal(k.publicKey, key.publicKey) || (same.includes(k) && k.epoch === key.epoch));
     if (same.length > 2 || twice.length > 1) throw new ClientError("server/identity");
   }
   return keys;
+}
+
+function typeOf(publicKey: Uint8Array): TokenType {
+  try {
+    return typeOfPublicKey(publicKey);
+  } catch {
+    throw new ClientError("server/identity");
+  }
 }
 
 function outOfTokens(error: unknown): never {
