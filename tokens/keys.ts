@@ -104,12 +104,18 @@ export type StoreKeys = (created: readonly IssuerKey[], expired: readonly Issuer
 /** The keys that a house issues with or still accepts: at most two per class and type. */
 export class IssuerKeys {
   readonly #types: readonly TokenType[];
+  readonly #aheadSeconds: number;
   #keys: readonly IssuerKey[] = [];
   #rotation: Promise<void> | undefined;
 
-  /** `types`: what new keys are made of; stored keys of other types stay until their window is over. */
-  constructor(types: readonly TokenType[] = [VOPRF]) {
+  /**
+   * `types`: what new keys are made of; stored keys of other types stay until their window is over. `aheadSeconds`: how
+   * long before an epoch its keys are made, so that clients know them before they are used, and houses do not all turn
+   * at once. Shorter than an epoch less the overlap: no more than two keys are ever there.
+   */
+  constructor(types: readonly TokenType[] = [VOPRF], aheadSeconds = 0) {
     this.#types = types;
+    this.#aheadSeconds = aheadSeconds;
   }
 
   /** Adds a stored key. Fault `crypto/input` when its class, epoch and type, or its truncated id, are taken. */
@@ -142,7 +148,7 @@ export class IssuerKeys {
   }
 
   /**
-   * Makes the keys that the epoch of `now` lacks and destroys those whose window is over. A failing `store` leaves the
+   * Makes the keys that the epoch of `now`, and one that is near, lack and destroys those whose window is over. A failing `store` leaves the
    * set as it was. A call during another joins it.
    */
   rotate(now: number, store: StoreKeys): Promise<void> {
@@ -155,10 +161,11 @@ export class IssuerKeys {
     const expired = this.#keys.filter((k) => !isLive(k, now) && k.epoch < epoch);
     const created: IssuerKey[] = [];
     try {
-      for (const tokenClass of allTokenClasses)
-        for (const type of this.#typesOf(tokenClass))
-          if (!this.#has(tokenClass, epoch, type))
-            created.push(await fresh(tokenClass, epoch, type, [...this.#keys, ...created]));
+      for (const of of new Set([epoch, epochOf(now + this.#aheadSeconds)]))
+        for (const tokenClass of allTokenClasses)
+          for (const type of this.#typesOf(tokenClass))
+            if (!this.#has(tokenClass, of, type))
+              created.push(await fresh(tokenClass, of, type, [...this.#keys, ...created]));
       if (created.length === 0 && expired.length === 0) return;
       await store(created, expired);
     } catch (error) {

@@ -1,5 +1,6 @@
 // The issuer's keys in the store: made durable before they are used, gone when their window is over.
 import { Fault } from "../fault.ts";
+import { randomBelow } from "../crypto/random.ts";
 import { type AuthToIssuer } from "../services/ports.ts";
 import type { ArenaPool } from "../memory/arena.ts";
 import type { Store } from "../store/store.ts";
@@ -20,6 +21,10 @@ const nameOf = (tokenClass: TokenClass, type: TokenType, epoch: number): Buffer 
 };
 const nameOfKey = (key: IssuerKey): Buffer => nameOf(key.class, key.type, key.epoch);
 
+/** Seconds before an epoch in which its keys are made: a moment of this house's own between an hour and a day. */
+const AHEAD_LEAST = 3600;
+const AHEAD_MOST = 86400;
+
 /** Epochs back in which secrets may lie that a house forgot while it was off: two years. */
 const LOOK_BACK = 24;
 
@@ -33,7 +38,7 @@ export async function loadIssuerKeys(
   now: number,
   types: readonly TokenType[],
 ): Promise<IssuerKeys> {
-  const keys = new IssuerKeys(types);
+  const keys = new IssuerKeys(types, AHEAD_LEAST + randomBelow(AHEAD_MOST - AHEAD_LEAST));
   const arena = arenas.arena();
   const current = epochOf(now);
   try {

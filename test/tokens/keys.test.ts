@@ -73,6 +73,29 @@ describe("tokens/keys", () => {
     assert.throws(() => old.secret.use(() => 0), /destroyed/);
   });
 
+  it("makes an epoch's keys ahead of it, and never has more than two of a class", async () => {
+    const ahead = 5 * 3600;
+    const keys = new IssuerKeys(undefined, ahead);
+    const start = windowOf(701).notBefore * DAY;
+    await keys.rotate(start - ahead - 1, kept);
+    assert.equal(keys.all.length, allTokenClasses.length);
+    for (const now of [start - ahead, start - 1, start, start + 3 * DAY, start + 8 * DAY, start + 30 * DAY - 1]) {
+      await keys.rotate(now, kept);
+      for (const name of allTokenClasses) {
+        const same = keys.all.filter((key) => key.class === name);
+        assert.ok(same.length <= 2);
+        assert.equal(keys.current(name, now).epoch, epochOf(now));
+      }
+    }
+    assert.ok(keys.all.some(({ epoch }) => epoch === 702));
+    assert.ok(
+      !isLive(
+        keys.all.find(({ epoch }) => epoch === 702)!,
+        start + 30 * DAY - 1,
+      ),
+    );
+  });
+
   it("uses no key that could not be stored", async () => {
     const keys = new IssuerKeys();
     await assert.rejects(
