@@ -1,19 +1,19 @@
 // The account at the authentication service: registration, the client credential, connection packages, the direct queue.
 import { ReceiverKey } from "../crypto/hpke.ts";
-import { randomBytes, randomFill } from "../crypto/random.ts";
+import { randomFill } from "../crypto/random.ts";
 import { SECRET_KEY_LENGTH, sign, SIGNATURE_LENGTH, signKeypair } from "../crypto/sign.ts";
 import { Fault } from "../fault.ts";
 import { GuardedKey } from "../memory/guarded-key.ts";
-import { equal, lockedAlloc } from "../memory/locked.ts";
+import { equal, lockedAlloc, wipe } from "../memory/locked.ts";
 import { bytes, encode, fixed, list, struct, u32, u48, u8, type ValueOf } from "../wire/codec.ts";
 import * as documents from "../wire/documents.ts";
 import { REQUEST_ID_LENGTH, TOKEN_SLOT_LENGTH } from "../wire/frame.ts";
+import { invitationTicket, isWork, workTicket, type Admission, type Ticket } from "./admission.ts";
 import type { RequestSigner } from "./call.ts";
 import { ACCOUNT } from "./circuits.ts";
 import { readCredential, signDocument, verifyCredential, type CredentialSigner, type Identity } from "./credentials.ts";
 import type { ServerDirectory } from "./directory.ts";
 import { ClientError } from "./errors.ts";
-import { keepLocked } from "./keep.ts";
 import { openOffer, type Offer } from "./offers.ts";
 import { entry, type Entry } from "./sections.ts";
 import type { Session } from "./session.ts";
@@ -27,7 +27,7 @@ const DAY = 86400;
 const record = struct({
   name: bytes(documents.NAME_MAX),
   seed: fixed(32),
-  /** The registration, kept whole until it is answered: the same request again gets the answer that was lost. */
+  /** What pays for the registration, work too: kept until it is answered, as the same request gets the lost answer. */
   invitation: fixed(TOKEN_SLOT_LENGTH),
   requestId: fixed(REQUEST_ID_LENGTH),
   /** Empty until registered. */
@@ -89,39 +89,67 @@ export class Account {
     return entry(SECTION, record, this.#record);
   }
 
-  /** Takes a user name for an invitation (162 bytes), then publishes connection packages. Fault `account/*`, `token/*`. */
-  async register(invitation: Uint8Array, name: string): Promise<void> {
+  /** Takes a user name for an invitation or for work, then publishes connection packages. Fault `account/*`, `token/*`. */
+  async register(admission: Admission, name: string): Promise<void> {
     if (this.registered) throw new ClientError("client/registered");
     const nameBytes = Buffer.from(name);
     if (!documents.isUserName(nameBytes)) throw new Fault("account/name");
-    const { call, sections, domain, directory, clock } = this.#session;
-    const draft = this.#record;
-    if (draft === undefined || !equal(draft.name, nameBytes) || !equal(draft.invitation, invitation)) {
-      this.#adopt({
-        name: nameBytes,
-        seed: randomFill(lockedAlloc(32)),
-        invitation: keepLocked(invitation),
-        requestId: randomBytes(REQUEST_ID_LENGTH),
-        credential: Buffer.alloc(0),
-        packages: [],
-        acknowledged: 0,
-      });
-      await sections.save(this.entry());
+    if (typeof admission === "string") {
+      const ticket = invitationTicket(admission, this.#session);
+      if (this.#drafted(nameBytes, ticket.slot)) wipe(ticket.slot);
+      else await this.#begin(nameBytes, ticket);
+      await this.#register(name);
+    } else {
+      if (!this.#drafted(nameBytes)) await this.#begin(nameBytes, await workTicket(this.#session, admission));
+      try {
+        await this.#register(name);
+      } catch (error) {
+        // The day has changed since the work was done, or more is asked for by now.
+        if (!(error instanceof Fault && error.code === "token/work")) throw error;
+        await this.#begin(nameBytes, await workTicket(this.#session, admission));
+        await this.#register(name);
+      }
     }
+    await this.publishPackages();
+  }
+
+  /** True when this registration was begun before: with the invitation in `slot`, or by work. */
+  #drafted(name: Uint8Array, slot?: Uint8Array): boolean {
+    const draft = this.#record;
+    if (draft === undefined || !equal(draft.name, name)) return false;
+    return slot === undefined ? isWork(draft.invitation) : equal(draft.invitation, slot);
+  }
+
+  async #begin(name: Uint8Array, { slot, requestId }: Ticket): Promise<void> {
+    this.#adopt({
+      name,
+      seed: randomFill(lockedAlloc(32)),
+      invitation: slot,
+      requestId,
+      credential: Buffer.alloc(0),
+      packages: [],
+      acknowledged: 0,
+    });
+    await this.#session.sections.save(this.entry());
+  }
+
+  async #register(name: string): Promise<void> {
+    const { call, sections, domain, directory, clock } = this.#session;
     const current = this.#record!;
     const clientKey = this.#publicKey();
     const proof = Buffer.alloc(SIGNATURE_LENGTH);
-    this.sign(proof, "credentialRequest", domain, nameBytes, clientKey);
+    this.sign(proof, "credentialRequest", domain, current.name, clientKey);
     const { invitation: token, requestId } = current;
+    const request = { name: current.name, clientKey, proof };
     const identity = await call(
-      { operation: "as.register", circuit: ACCOUNT, request: { name: nameBytes, clientKey, proof }, token, requestId },
+      { operation: "as.register", circuit: ACCOUNT, request, token, requestId },
       async (reply) => verifyCredential(reply.credential, await directory.current(), clock(), name),
     );
     if (!equal(identity.clientKey, clientKey)) throw new ClientError("contact/unverified");
     this.#record = { ...current, invitation: Buffer.alloc(TOKEN_SLOT_LENGTH), credential: identity.document };
     await sections.save(this.entry());
+    wipe(token);
     this.#identity = identity;
-    await this.publishPackages();
   }
 
   /** Makes and publishes a fresh set; keys of packages that were handed out already stay usable until they run out. */

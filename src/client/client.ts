@@ -1,8 +1,5 @@
 // The client as a developer thinks of it: register, draw tokens, find people, talk in groups, and `sync` for what came.
-import { lockedAlloc, wipe } from "../memory/locked.ts";
-import { decodeInvitation } from "../../tokens/invitation.ts";
-import { TOKEN_LENGTH } from "../../tokens/token.ts";
-import { TOKEN_SLOT_LENGTH } from "../wire/frame.ts";
+import type { Admission } from "./admission.ts";
 import type { Contact } from "./contacts.ts";
 import { ClientError } from "./errors.ts";
 import { eventKinds, type EventKind, type StoredEvent } from "./events.ts";
@@ -31,6 +28,7 @@ export class TacetClient {
   readonly #turn = new Turn();
   readonly #syncTurn = new Turn();
   readonly #facades = new Map<HeldGroup, Group>();
+  readonly #ending = new AbortController();
   #closed = false;
 
   constructor(parts: Parts, state: ClientState) {
@@ -45,20 +43,15 @@ export class TacetClient {
   }
 
   /**
-   * Takes `name` for an invitation (`tacet-invite:...`). Repeating it after an interruption is safe. Fault
-   * `account/name`, `account/taken`, `token/*`; ClientError `server/identity` when the invitation is another server's.
+   * Takes `name` for an invitation (`tacet-invite:...`) or, where the server allows it, for work. Repeating it after an
+   * interruption is safe, and does no work twice. Fault `account/name`, `account/taken`, `token/*`; ClientError
+   * `server/identity` when the invitation is another server's, `client/needs-invitation`.
    */
-  register(invitation: string, name: string): Promise<void> {
-    return this.#alone(async () => {
-      const { account, session } = this.#parts;
-      const token = lockedAlloc(TOKEN_SLOT_LENGTH);
-      try {
-        if (decodeInvitation(token.subarray(0, TOKEN_LENGTH), invitation) !== session.onion)
-          throw new ClientError("server/identity");
-        await account.register(token, name);
-      } finally {
-        wipe(token);
-      }
+  register(admission: Admission, name: string): Promise<void> {
+    return this.#alone(() => {
+      if (typeof admission === "string") return this.#parts.account.register(admission, name);
+      const signal = AbortSignal.any([this.#ending.signal, ...(admission.signal ? [admission.signal] : [])]);
+      return this.#parts.account.register({ ...admission, signal }, name);
     });
   }
 
@@ -189,6 +182,7 @@ export class TacetClient {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#ending.abort(new ClientError("client/closed"));
     const { account, inbox, tokens } = this.#parts;
     await this.#turn.take(async () => {
       await tokens.close();

@@ -4,6 +4,8 @@ const sentences = {
   "client/closed": "This client has been closed.",
   "client/not-registered": "Register a user name first.",
   "client/registered": "This client already has a user name.",
+  "client/needs-invitation": "This server takes newcomers with an invitation only.",
+  "client/no-invitations": "There is no invitation left, or this server leaves inviting to its operator.",
   "client/no-inbox": "Create an inbox first.",
   "client/no-tokens": "There are no tokens of this kind left: draw tokens, or wait for the next epoch.",
   "client/text-length": "The message is empty or too long.",
@@ -13,8 +15,6 @@ const sentences = {
   "contact/unverified": "The identity the server gave does not verify: do not talk to it.",
   "contact/changed":
     "This name has another key than before. Ask the person on another way, then forget the name to meet it anew.",
-  "contact/identity-changed": "You know somebody else by this name, and the identity given now is not theirs: beware.",
-  "contact/limit": "This client knows as many people as it can keep.",
   "contact/unknown": "There is no such contact or request.",
   "group/not-member": "You are not, or no longer, a member of this group.",
   "group/unknown-member": "No verified member of this group has this name.",

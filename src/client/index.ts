@@ -1,4 +1,5 @@
 // The package entry `tacet/client`.
+export type { Admission, WorkAdmission } from "./admission.ts";
 export { WAIT_MAX, type ClientEvent, type TacetClient } from "./client.ts";
 export type { Contact } from "./contacts.ts";
 export { ClientError, type ClientErrorCode } from "./errors.ts";
