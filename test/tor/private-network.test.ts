@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { Fault } from "../../src/fault.ts";
 import { awaitBootstrap } from "../../tor/bootstrap.ts";
 import { ControlClient } from "../../tor/control.ts";
+import { fetchOnce } from "../../tor/fetch-once.ts";
 import { launchSystemTor } from "../../tor/launch.ts";
 import { onionAddress } from "../../tor/onion-address.ts";
 import { startPrivateNetwork, type PrivateNetwork } from "../../tor/private-network.ts";
@@ -198,6 +199,8 @@ describe("private Tor network (real tor)", function () {
       const to = torTransport({ socksPath: tor.socksSocket ?? "", onion: onion.address });
       open.push(to);
       assert.deepEqual((await to.post("a", "/", body, { retry: true })).body, body);
+      const target = { socksPath: tor.socksSocket ?? "", onion: onion.address };
+      assert.equal((await fetchOnce(target, "/document", new AbortController().signal)).length, 0);
       assert.deepEqual(await tcpListeners(tor.pid), []);
 
       await assert.rejects(launchSystemTor(options), new Fault("tor/start"));
