@@ -116,6 +116,21 @@ export class Wallet {
   }
 
   /**
+   * Gives up a pending batch that the issuer has refused, so that another can be asked for: only on a refusal that says
+   * nothing was issued. An issued batch that is given up is lost.
+   */
+  abandon(pending: PendingBatch): Promise<void> {
+    return this.#serial(async () => {
+      const batch = this.#find(pending.publicKey);
+      if (batch === undefined || !batch.pending) return;
+      const before = this.#batches;
+      this.#batches = before.filter((other) => other !== batch);
+      await this.#saveOr(() => (this.#batches = before));
+      wipe(batch.items);
+    });
+  }
+
+  /**
    * Turns the answer to a pending batch into tokens, wipes its blinds, and resolves to the number of tokens. Faults:
    * those of `finishBatch`, and `token/unknown-key` when no such batch is pending; the batch then stays as it was.
    */

@@ -60,6 +60,14 @@ export class TacetClient {
     return this.#alone(() => this.#parts.tokens.draw(this.#parts.account));
   }
 
+  /**
+   * An invitation for one person, which is gone from the wallet when this resolves; who used it cannot be known. A
+   * server that lets its accounts invite gives each a few an epoch, with its tokens. ClientError `client/no-invitations`.
+   */
+  invite(): Promise<string> {
+    return this.#alone(() => this.#parts.tokens.invite());
+  }
+
   /** Creates the queue under a pseudonym of its own and publishes KeyPackages in it, for contacts only. */
   createInbox(): Promise<void> {
     return this.#alone(async () => {
@@ -82,20 +90,23 @@ export class TacetClient {
     return this.#parts.contacts.requests;
   }
 
-  /** Makes the sender of a request a contact and resolves to the group of the two. */
+  /**
+   * Makes the sender of a request a contact and resolves to the group of the two. ClientError `contact/unknown`,
+   * `contact/changed`, `contact/unverified`, `contact/limit`.
+   */
   accept(request: Contact): Promise<Group> {
     return this.#alone(async () => {
-      const { contacts, keyPackages, tokens } = this.#parts;
-      const { friendship, identity, name } = contacts.request(request.name);
-      const claimed = await keyPackages.claim(friendship, identity.clientKey, tokens);
+      const { contacts, people, keyPackages, tokens } = this.#parts;
+      const waiting = contacts.request(request.identity);
+      const claimed = await keyPackages.claim(waiting, tokens);
       const held = await beginGroup(this.#parts);
       // The request becomes a contact in the same save as the commit that tells its sender so.
       await change(this.#parts, held, {
         add: [claimed],
         befriends: true,
         entries: () => {
-          contacts.accept({ friendship, identity, name });
-          return [contacts.entry()];
+          contacts.accept(waiting);
+          return [contacts.entry(), people.entry()];
         },
       });
       return this.#facade(held);
@@ -119,9 +130,7 @@ export class TacetClient {
     return this.#alone(async () => {
       const { keyPackages, tokens } = this.#parts;
       const add = [];
-      for (const { friendship, identity } of contacts) {
-        add.push(await keyPackages.claim(friendship, identity.clientKey, tokens));
-      }
+      for (const contact of contacts) add.push(await keyPackages.claim(contact, tokens));
       const held = await beginGroup(this.#parts);
       await change(this.#parts, held, { add });
       return this.#facade(held);

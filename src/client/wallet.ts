@@ -2,9 +2,11 @@
 import { equal } from "../memory/locked.ts";
 import { tokenChallenge } from "../../tokens/challenge.ts";
 import { tokenClassOf, type TokenClass } from "../../tokens/classes.ts";
+import { encodeInvitation } from "../../tokens/invitation.ts";
 import type { PublicIssuerKey } from "../../tokens/keys.ts";
+import { TOKEN_LENGTH } from "../../tokens/token.ts";
 import { type TokenType, typeOfPublicKey, VOPRF } from "../../tokens/types.ts";
-import { Wallet } from "../../tokens/wallet.ts";
+import { BATCH_SIZE, Wallet } from "../../tokens/wallet.ts";
 import { Fault } from "../fault.ts";
 import { TOKEN_SLOT_LENGTH } from "../wire/frame.ts";
 import { operations, type OperationName } from "../wire/operations.ts";
@@ -16,8 +18,12 @@ import type { Session } from "./session.ts";
 import type { ClientState } from "./state.ts";
 
 const SECTION = "wallet";
-/** What a client spends; `invite` comes from a person, never from the issuer's endpoint. */
-const DRAWN: readonly TokenClass[] = ["create", "discover", "connect", "deliver"];
+/** What a client spends itself. */
+const SPENT: readonly TokenClass[] = ["create", "discover", "connect", "deliver"];
+/** Invitations that everybody asks for first; a house that allows fewer refuses, and fewer are asked for. */
+const INVITATIONS = 5;
+/** In `directory.registration`, from here on: accounts draw invitations. */
+const BY_INVITATION = 1;
 
 export class Tokens {
   readonly #session: Session;
@@ -67,28 +73,62 @@ export class Tokens {
     }
   }
 
+  /** Takes an invitation out of the wallet, as text to hand to a person. ClientError `client/no-invitations`. */
+  async invite(): Promise<string> {
+    const arena = this.#session.pool.arena();
+    try {
+      if (this.#wallet.count("invite") === 0) throw new ClientError("client/no-invitations");
+      return encodeInvitation(this.#session.onion, await this.#wallet.take("invite", arena.take(TOKEN_LENGTH)));
+    } finally {
+      arena.close();
+    }
+  }
+
   /**
    * Draws the batches of this epoch that were not drawn yet: everybody draws whole batches of every class, so that what
    * one draws says nothing of what one does. An interrupted draw goes on with the same request.
    */
   async draw(account: Account): Promise<void> {
-    const { call, directory, onion, clock } = this.#session;
-    const { ids } = account;
-    this.#issuers.keys = issuerKeys(await directory.refresh());
+    const { directory, clock } = this.#session;
+    const server = await directory.refresh();
+    this.#issuers.keys = issuerKeys(server);
     const today = Math.floor(clock() / 86400);
-    const challenge = tokenChallenge(onion, VOPRF);
-    for (const tokenClass of DRAWN) {
+    const classes = server.registration >= BY_INVITATION ? [...SPENT, "invite" as const] : SPENT;
+    for (const tokenClass of classes) {
       const live = this.#issuers.keys.filter(
         (k) => k.class === tokenClass && typeOfPublicKey(k.publicKey) === VOPRF && k.notBefore <= today,
       );
       const current = live.toSorted((a, b) => b.epoch - a.epoch)[0];
       if (current === undefined || this.#wallet.drawn(current.publicKey)) continue;
-      const pending = await this.#wallet.requestBatch(current.publicKey, challenge);
-      const request = { ...ids, tokenRequest: pending.request };
-      await call(
-        { operation: "as.issueTokens", circuit: ISSUANCE, request, signer: account.signRequest },
-        ({ tokenResponse }) => this.#wallet.finalize(pending, tokenResponse),
-      );
+      if (tokenClass === "invite") await this.#drawInvitations(account, current.publicKey);
+      else await this.#drawBatch(account, current.publicKey, BATCH_SIZE);
+    }
+  }
+
+  // What a house allows is the same for all its accounts, so is the size that each ends up with.
+  async #drawInvitations(account: Account, publicKey: Uint8Array): Promise<void> {
+    for (let size = INVITATIONS; size > 0; size--) {
+      try {
+        return await this.#drawBatch(account, publicKey, size);
+      } catch (error) {
+        if (!(error instanceof Fault && error.code === "token/allowance")) throw error;
+      }
+    }
+  }
+
+  async #drawBatch(account: Account, publicKey: Uint8Array, size: number): Promise<void> {
+    const { call, onion } = this.#session;
+    const pending = await this.#wallet.requestBatch(publicKey, tokenChallenge(onion, VOPRF), size);
+    const request = { ...account.ids, tokenRequest: pending.request };
+    const ask = { operation: "as.issueTokens", circuit: ISSUANCE, request, signer: account.signRequest } as const;
+    try {
+      await call(ask, ({ tokenResponse }) => this.#wallet.finalize(pending, tokenResponse));
+    } catch (error) {
+      // Of an allowance of fewer than this many nothing was issued.
+      if (size < BATCH_SIZE && error instanceof Fault && error.code === "token/allowance") {
+        await this.#wallet.abandon(pending);
+      }
+      throw error;
     }
   }
 
