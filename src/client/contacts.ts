@@ -5,11 +5,18 @@ import { bytes, list, struct } from "../wire/codec.ts";
 import { CREDENTIAL_MAX, friendship, isUserName } from "../wire/documents.ts";
 import type { Account } from "./account.ts";
 import { freshCircuit } from "./circuits.ts";
-import { readCredential, verifyConnectionPackage, verifyCredential, type Identity } from "./credentials.ts";
+import {
+  isSamePerson,
+  readCredential,
+  verifyConnectionPackage,
+  verifyCredential,
+  type Identity,
+} from "./credentials.ts";
 import { ClientError } from "./errors.ts";
 import type { EventLog } from "./events.ts";
 import type { Inbox } from "./inbox.ts";
 import { keepFriendship, sealOffer, type Friendship, type Offer } from "./offers.ts";
+import type { People } from "./people.ts";
 import { entry, type Entry } from "./sections.ts";
 import type { Session } from "./session.ts";
 import type { Tokens } from "./wallet.ts";
@@ -24,8 +31,6 @@ const record = struct({
   requests: list(person, MAX),
   /** Credentials of those who were asked and have not accepted yet. */
   asked: list(bytes(CREDENTIAL_MAX), MAX),
-  /** Everybody whose credential was ever seen: a name keeps the key it was first seen with. */
-  known: list(bytes(CREDENTIAL_MAX), MAX),
 });
 
 /** Somebody whose identity was verified, and how to reach them. */
@@ -35,7 +40,6 @@ export interface Contact {
   readonly friendship: Friendship;
 }
 
-const isSame = (a: Identity, b: Identity): boolean => equal(a.clientKey, b.clientKey);
 const without = (list: readonly Contact[], identity: Identity): Contact[] =>
   list.filter((other) => other.name !== identity.name);
 const toRecord = ({ identity, friendship: own }: Contact) => ({ credential: identity.document, friendship: own });
@@ -46,13 +50,14 @@ const fromRecord = (saved: { credential: Uint8Array; friendship: Friendship }): 
 
 export class Contacts {
   readonly #session: Session;
+  readonly #people: People;
   #contacts: readonly Contact[] = [];
   #requests: readonly Contact[] = [];
   #asked: readonly Identity[] = [];
-  #known: readonly Identity[] = [];
 
-  constructor(session: Session) {
+  constructor(session: Session, people: People) {
     this.#session = session;
+    this.#people = people;
   }
 
   async load(): Promise<void> {
@@ -61,7 +66,7 @@ export class Contacts {
     this.#contacts = saved.contacts.map(fromRecord);
     this.#requests = saved.requests.map(fromRecord);
     this.#asked = saved.asked.map(readCredential);
-    this.#known = saved.known.map(readCredential);
+    for (const { identity } of this.#contacts) this.#people.pin(identity);
   }
 
   entry(): Entry {
@@ -69,7 +74,6 @@ export class Contacts {
       contacts: this.#contacts.map(toRecord),
       requests: this.#requests.map(toRecord),
       asked: this.#asked.map((identity) => identity.document),
-      known: this.#known.map((identity) => identity.document),
     });
   }
 
@@ -83,37 +87,22 @@ export class Contacts {
 
   /** What puts back the state of now. */
   snapshot(): () => void {
-    const before = [this.#contacts, this.#requests, this.#asked, this.#known] as const;
-    return () => ([this.#contacts, this.#requests, this.#asked, this.#known] = before);
-  }
-
-  /**
-   * True when `identity` is who its name has been since it was first seen; a name that is new is taken up. The server
-   * signs credentials, so a second key under a known name may be the server's own: it is never taken up silently.
-   */
-  recognise(identity: Identity, events?: EventLog): boolean {
-    const before = this.#known.find((other) => other.name === identity.name);
-    if (before === undefined) {
-      this.#known = [...this.#known, identity];
-      return true;
-    }
-    if (isSame(before, identity) && equal(before.userId, identity.userId)) return true;
-    events?.add("identityChanged", { name: Buffer.from(identity.name) });
-    return false;
+    const before = [this.#contacts, this.#requests, this.#asked] as const;
+    return () => ([this.#contacts, this.#requests, this.#asked] = before);
   }
 
   /** Gives up what was known of a name, so that whoever has it now can be met anew. */
   async forget(name: string): Promise<void> {
     const others = (list: readonly Contact[]): Contact[] => list.filter((other) => other.name !== name);
-    this.#known = this.#known.filter((other) => other.name !== name);
+    this.#people.forget(name);
     this.#asked = this.#asked.filter((other) => other.name !== name);
     [this.#contacts, this.#requests] = [others(this.#contacts), others(this.#requests)];
-    await this.#session.sections.save(this.entry());
+    await this.#session.sections.save(this.entry(), this.#people.entry());
   }
 
   /**
    * Looks `name` up and sends it a connection request: two anonymous calls, each for its token on its own circuit.
-   * ClientError `contact/unknown-name`, `contact/unverified`, `contact/changed`.
+   * ClientError `contact/unknown-name`, `contact/unverified`, `contact/changed`, `contact/limit`.
    */
   async ask(name: string, account: Account, inbox: Inbox, tokens: Tokens): Promise<void> {
     const nameBytes = Buffer.from(name);
@@ -122,10 +111,9 @@ export class Contacts {
     const own = account.identity;
     const { friendship: ours } = inbox;
     const { identity, sealKey } = await this.#discover(name, nameBytes, tokens);
-    this.recognise(own);
-    if (!this.recognise(identity)) throw new ClientError("contact/changed");
+    this.#people.pin(identity);
     this.#asked = [...this.#asked.filter((other) => other.name !== name), identity];
-    await sections.save(this.entry());
+    await sections.save(this.entry(), this.#people.entry());
     const request = { name: nameBytes, offer: sealOffer(own, ours, account.sign, sealKey) };
     await this.#alone("connect", (circuit) =>
       tokens.spend("as.connect", (token) =>
@@ -157,20 +145,27 @@ export class Contacts {
     }
   }
 
-  /** Takes an offer up as a request that waits for an answer; one from the same name replaces the one before. */
+  /**
+   * Takes an offer up as a request that waits for an answer; one from the same person replaces the one before. Under a
+   * name that means somebody else it is dropped, with an event. A stranger's request pins nothing until it is accepted.
+   */
   receive(offer: Offer, events: EventLog): void {
     const { from, friendship: theirs } = offer;
-    if (!equal(theirs.domain, this.#session.domain) || !this.recognise(from, events)) return;
-    const known = this.#requests.some((other) => isSame(other.identity, from));
+    if (!equal(theirs.domain, this.#session.domain)) return;
+    const waiting = this.#requests.find((other) => other.name === from.name);
+    const another = waiting !== undefined && !isSamePerson(waiting.identity, from);
+    if (!this.#people.agrees(from) || (another && !this.#people.knows(from))) return this.#people.flag(from, events);
     const request = { name: from.name, identity: from, friendship: theirs };
     this.#requests = [...without(this.#requests, from), request];
-    if (!known) events.add("contactRequest", { name: Buffer.from(from.name) });
+    if (waiting === undefined || another) events.add("contactRequest", { name: Buffer.from(from.name) });
   }
 
-  /** The waiting request of `name`. ClientError `contact/unknown`. */
-  request(name: string): Contact {
-    const found = this.#requests.find((other) => other.name === name);
+  /** The waiting request of `identity`. ClientError `contact/unknown`, `contact/changed`. */
+  request(identity: Identity): Contact {
+    const found = this.#requests.find((other) => other.name === identity.name);
     if (found === undefined) throw new ClientError("contact/unknown");
+    const same = isSamePerson(found.identity, identity) && this.#people.agrees(identity);
+    if (!same) throw new ClientError("contact/changed");
     return found;
   }
 
@@ -181,8 +176,9 @@ export class Contacts {
     return found;
   }
 
-  /** Makes a request's sender a contact. */
+  /** Makes a request's sender a contact. ClientError `contact/changed`, `contact/limit`. */
   accept(request: Contact): void {
+    this.#people.pin(request.identity);
     this.#requests = without(this.#requests, request.identity);
     this.#asked = this.#asked.filter((other) => other.name !== request.name);
     this.#contacts = [...without(this.#contacts, request.identity), request];
@@ -190,8 +186,8 @@ export class Contacts {
 
   /** A friendship that a verified member of a group sent: it counts only from somebody who was asked. */
   befriended(from: Identity, theirs: Friendship, events: EventLog): void {
-    if (!this.#asked.some((other) => isSame(other, from)) || !equal(theirs.domain, this.#session.domain)) return;
-    this.#asked = this.#asked.filter((other) => !isSame(other, from));
+    if (!this.#asked.some((other) => isSamePerson(other, from)) || !equal(theirs.domain, this.#session.domain)) return;
+    this.#asked = this.#asked.filter((other) => !isSamePerson(other, from));
     const contact = { name: from.name, identity: from, friendship: keepFriendship(theirs) };
     this.#contacts = [...without(this.#contacts, from), contact];
     events.add("contactAdded", { name: Buffer.from(from.name) });

@@ -19,6 +19,12 @@ export interface Identity {
   readonly document: Uint8Array;
 }
 
+/** The same user with the same key under the same name. Each credential says all three; the house signs what it likes. */
+export const isSamePerson = (
+  a: Pick<Identity, "name" | "userId" | "clientKey">,
+  b: Pick<Identity, "name" | "userId" | "clientKey">,
+): boolean => a.name === b.name && equal(a.userId, b.userId) && equal(a.clientKey, b.clientKey);
+
 /** Signs for one purpose with the client's credential key; the key stays with the account. */
 export type CredentialSigner = (
   out: Uint8Array,

@@ -15,6 +15,7 @@ const sentences = {
   "contact/unverified": "The identity the server gave does not verify: do not talk to it.",
   "contact/changed":
     "This name has another key than before. Ask the person on another way, then forget the name to meet it anew.",
+  "contact/limit": "This client knows as many people as it can keep.",
   "contact/unknown": "There is no such contact or request.",
   "group/not-member": "You are not, or no longer, a member of this group.",
   "group/unknown-member": "No verified member of this group has this name.",

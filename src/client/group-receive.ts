@@ -21,9 +21,9 @@ const NOTHING: Effect = { entries: [], apply: () => undefined };
  */
 export const receiveItem = (parts: Parts, item: Item): Promise<void> =>
   allOrNothing(parts, async () => {
-    const { session, inbox, events, contacts, keyPackages } = parts;
+    const { session, inbox, events, people, contacts, keyPackages } = parts;
     const effect = await effectOf(parts, item).catch(refused);
-    const others = effect === NOTHING ? [] : [events.entry(), contacts.entry(), keyPackages.entry()];
+    const others = effect === NOTHING ? [] : [events, people, contacts, keyPackages].map((part) => part.entry());
     await session.sections.save(inbox.entry(), ...others, ...effect.entries);
     effect.apply();
   });
@@ -124,13 +124,12 @@ async function application(parts: Parts, held: HeldGroup, mls: ClientGroup, mess
   return changed(held, state, () => received.settle());
 }
 
-/** Takes up the introductions in `body` that verify and belong to a leaf of the tree. */
+/** Takes up the introductions in `body` that verify, belong to a leaf of the tree, and agree with who is known. */
 async function introduced(parts: Parts, state: GroupState, body: Uint8Array): Promise<GroupState> {
-  const { directory, clock } = parts.session;
+  const { people, events, session } = parts;
+  const { directory, clock } = session;
   const server = await directory.current();
   const members = state.mls?.members() ?? [];
-  // First of all the own name: nobody else is to be shown under it.
-  parts.contacts.recognise(parts.account.identity);
   const fresh: Introduction[] = [];
   for (const document of decode(introductions, body)) {
     try {
@@ -141,7 +140,7 @@ async function introduced(parts: Parts, state: GroupState, body: Uint8Array): Pr
       );
       // A leaf under a name that was somebody else's stays a stranger.
       const isNew = isMember && introductionOf(state, found.leafKey) === undefined;
-      if (isNew && parts.contacts.recognise(found.identity, parts.events)) fresh.push(found);
+      if (isNew && people.meet(found.identity, events)) fresh.push(found);
     } catch (error) {
       refused(error);
     }

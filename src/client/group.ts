@@ -68,7 +68,7 @@ export class Group {
     await this.#turn.take(async () => {
       this.#requireActive();
       const { keyPackages, tokens } = this.#parts;
-      const claimed = await keyPackages.claim(contact.friendship, contact.identity.clientKey, tokens);
+      const claimed = await keyPackages.claim(contact, tokens);
       await change(this.#parts, this.#held, { add: [claimed] });
     });
   }

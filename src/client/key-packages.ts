@@ -10,11 +10,11 @@ import { bytes, decode, encode, fixed, list, struct, u48, u8, type ValueOf } fro
 import * as documents from "../wire/documents.ts";
 import type { Account } from "./account.ts";
 import { freshCircuit, QUEUE } from "./circuits.ts";
-import { makeIntroduction, verifyIntroduction, type Introduction } from "./credentials.ts";
+import { isSamePerson, makeIntroduction, verifyIntroduction, type Introduction } from "./credentials.ts";
+import type { Contact } from "./contacts.ts";
 import { ClientError } from "./errors.ts";
 import type { Inbox } from "./inbox.ts";
 import { keepLocked } from "./keep.ts";
-import type { Friendship } from "./offers.ts";
 import { entry, type Entry } from "./sections.ts";
 import type { Session } from "./session.ts";
 import type { Tokens } from "./wallet.ts";
@@ -117,9 +117,10 @@ export class KeyPackages {
 
   /**
    * Claims one of a contact's KeyPackages, for a `connect` token on a circuit used for nothing else. ClientError
-   * `contact/unverified` unless its leaf is introduced by the very client whose key is `clientKey`.
+   * `contact/unverified` unless its leaf is introduced by that very person, `contact/changed` when somebody else of the
+   * same name introduces it.
    */
-  async claim(friendship: Friendship, clientKey: Uint8Array, tokens: Tokens): Promise<Claimed> {
+  async claim({ friendship, identity }: Contact, tokens: Tokens): Promise<Claimed> {
     const { call, directory, transport, clock } = this.#session;
     const circuit = freshCircuit("claim");
     const { friendshipToken, keyPackageKey } = friendship;
@@ -130,8 +131,12 @@ export class KeyPackages {
           const bundle = openBundle(sealed, keyPackageKey);
           const introduction = verifyIntroduction(bundle.introduction, server, clock());
           const owner = inspectKeyPackage(bundle.keyPackage, clock());
+          if (!isSamePerson(introduction.identity, identity)) {
+            throw new ClientError(
+              introduction.identity.name === identity.name ? "contact/changed" : "contact/unverified",
+            );
+          }
           if (
-            !equal(introduction.identity.clientKey, clientKey) ||
             !equal(introduction.pseudonym, owner.pseudonym) ||
             !equal(introduction.leafKey, owner.signaturePublicKey)
           ) {

@@ -11,6 +11,7 @@ import { Inbox } from "./inbox.ts";
 import { KeyPackages } from "./key-packages.ts";
 import { domainOf } from "./onion.ts";
 import type { Parts } from "./parts.ts";
+import { People } from "./people.ts";
 import { Sections } from "./sections.ts";
 import { openState, type ClientState } from "./state.ts";
 import type { Transport } from "./transport.ts";
@@ -57,11 +58,15 @@ export async function openParts(options: OpenClientOptions): Promise<{ parts: Pa
     const call = makeCall({ transport, directory, pool, clock });
     const session = { call, transport, directory, sections, pool, onion, domain, clock };
     const tokens = await Tokens.open(session, state);
+    const account = new Account(session);
+    const people = new People(session, account);
+    // In this order: contacts are people.
     const loaded = {
-      account: new Account(session),
+      account,
+      people,
       inbox: new Inbox(session),
       keyPackages: new KeyPackages(session),
-      contacts: new Contacts(session),
+      contacts: new Contacts(session, people),
       groups: new Groups(session),
       events: new EventLog(session),
     };

@@ -5,6 +5,7 @@ import type { EventLog } from "./events.ts";
 import type { Groups } from "./groups.ts";
 import type { Inbox } from "./inbox.ts";
 import type { KeyPackages } from "./key-packages.ts";
+import type { People } from "./people.ts";
 import type { Entry } from "./sections.ts";
 import type { Session } from "./session.ts";
 import type { Tokens } from "./wallet.ts";
@@ -15,6 +16,7 @@ export interface Parts {
   readonly tokens: Tokens;
   readonly inbox: Inbox;
   readonly keyPackages: KeyPackages;
+  readonly people: People;
   readonly contacts: Contacts;
   readonly groups: Groups;
   readonly events: EventLog;
@@ -22,8 +24,8 @@ export interface Parts {
 
 /** Runs `work`, which changes parts in memory and then saves them; when it throws, memory is as before. */
 export async function allOrNothing<T>(parts: Parts, work: () => Promise<T>): Promise<T> {
-  const { account, keyPackages, contacts, events } = parts;
-  const restore = [account, keyPackages, contacts, events].map((part) => part.snapshot());
+  const { account, keyPackages, people, contacts, events } = parts;
+  const restore = [account, keyPackages, people, contacts, events].map((part) => part.snapshot());
   try {
     return await work();
   } catch (error) {

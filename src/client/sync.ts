@@ -7,13 +7,12 @@ import { readQueue } from "./read-queue.ts";
 
 /** Takes up the offers in the direct queue, page by page until one is empty, which acknowledges the last. */
 export async function readOffers(parts: Parts): Promise<void> {
-  const { account, contacts, events, session } = parts;
+  const { account, people, contacts, events, session } = parts;
   for (let empty = false; !empty;) {
     empty = await allOrNothing(parts, async () => {
       const page = await account.readOffers();
-      contacts.recognise(account.identity);
       for (const offer of page.offers) contacts.receive(offer, events);
-      if (!page.empty) await session.sections.save(account.entry(), contacts.entry(), events.entry());
+      if (!page.empty) await session.sections.save(account.entry(), people.entry(), contacts.entry(), events.entry());
       return page.empty;
     });
   }

@@ -100,16 +100,16 @@ describe("client/group", function () {
 
   it("refuses a contact whose published KeyPackage is introduced by somebody else", async () => {
     const [a, b] = [parts.contacts.get("alice"), parts.contacts.get("bob")];
-    await assert.rejects(parts.keyPackages.claim(a.friendship, b.identity.clientKey, parts.tokens), {
+    await assert.rejects(parts.keyPackages.claim({ ...a, identity: b.identity }, parts.tokens), {
       code: "contact/unverified",
     });
     // Control: with its own key it is fine.
-    await parts.keyPackages.claim(a.friendship, a.identity.clientKey, parts.tokens);
+    await parts.keyPackages.claim(a, parts.tokens);
   });
 
   it("marks a member that nobody introduced, and what it says", async () => {
     const contact = parts.contacts.get("carol");
-    const claimed = await parts.keyPackages.claim(contact.friendship, contact.identity.clientKey, parts.tokens);
+    const claimed = await parts.keyPackages.claim(contact, parts.tokens);
     // An introduction of carol's, but of another leaf of hers: it explains nobody in this group.
     const other = parts.groups.all
       .flatMap((group) => group.state.introductions)
