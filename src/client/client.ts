@@ -48,16 +48,28 @@ export class TacetClient {
    * `server/identity` when the invitation is another server's, `client/needs-invitation`.
    */
   register(admission: Admission, name: string): Promise<void> {
-    return this.#alone(() => {
-      if (typeof admission === "string") return this.#parts.account.register(admission, name);
-      const signal = AbortSignal.any([this.#ending.signal, ...(admission.signal ? [admission.signal] : [])]);
-      return this.#parts.account.register({ ...admission, signal }, name);
+    return this.#alone(async () => {
+      const { account, tokens } = this.#parts;
+      if (typeof admission === "string") await account.register(admission, name);
+      else {
+        const signal = AbortSignal.any([this.#ending.signal, ...(admission.signal ? [admission.signal] : [])]);
+        await account.register({ ...admission, signal }, name);
+      }
+      await tokens.settle();
     });
   }
 
-  /** Draws this epoch's tokens of every class, once per epoch; the rest of the time it does nothing. */
+  /**
+   * Draws tokens of every class: a newcomer's at once, later ones when their moment has come. `sync` does the same
+   * later on: when a client draws must have nothing to do with what it spends, so running out is no reason.
+   */
   drawTokens(): Promise<void> {
     return this.#alone(() => this.#parts.tokens.draw(this.#parts.account));
+  }
+
+  /** When `sync` draws tokens next, at the earliest: a random moment early in an epoch. Unix seconds. */
+  nextDraw(): number {
+    return this.#parts.tokens.nextDraw;
   }
 
   /**
@@ -150,10 +162,11 @@ export class TacetClient {
   sync(options: { readonly wait?: number } = {}): Promise<ClientEvent[]> {
     const wait = Math.min(options.wait ?? 0, WAIT_MAX);
     return this.#syncTurn.take(async () => {
-      const { account, inbox, events } = this.#parts;
+      const { account, inbox, events, tokens } = this.#parts;
       await this.#alone(async () => {
         await events.settle();
         if (account.registered) await readOffers(this.#parts);
+        if (account.registered) await tokens.refill(account);
         await resume(this.#parts);
       });
       if (inbox.exists) await readInbox(this.#parts, wait, (work) => this.#alone(work));

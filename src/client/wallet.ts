@@ -14,6 +14,7 @@ import type { Account } from "./account.ts";
 import { ISSUANCE } from "./circuits.ts";
 import type { ServerDirectory } from "./directory.ts";
 import { ClientError } from "./errors.ts";
+import { Schedule } from "./schedule.ts";
 import type { Session } from "./session.ts";
 import type { ClientState } from "./state.ts";
 
@@ -27,11 +28,13 @@ const BY_INVITATION = 1;
 
 export class Tokens {
   readonly #session: Session;
+  readonly #schedule: Schedule;
   readonly #wallet: Wallet;
   readonly #issuers: { keys: readonly PublicIssuerKey[] };
 
   private constructor(session: Session, wallet: Wallet, issuers: { keys: readonly PublicIssuerKey[] }) {
     this.#session = session;
+    this.#schedule = new Schedule(session.sections);
     this.#wallet = wallet;
     this.#issuers = issuers;
   }
@@ -43,7 +46,9 @@ export class Tokens {
       save: (bytes: Uint8Array) => state.save({ [SECTION]: bytes }),
     };
     const wallet = await Wallet.open({ storage, directory: () => issuers.keys, now: session.clock });
-    return new Tokens(session, wallet, issuers);
+    const tokens = new Tokens(session, wallet, issuers);
+    await tokens.#schedule.load();
+    return tokens;
   }
 
   /** Tokens of a class that can be spent now. */
@@ -84,24 +89,62 @@ export class Tokens {
     }
   }
 
-  /**
-   * Draws the batches of this epoch that were not drawn yet: everybody draws whole batches of every class, so that what
-   * one draws says nothing of what one does. An interrupted draw goes on with the same request.
-   */
+  /** When tokens are drawn next. Unix seconds. ClientError `client/not-registered`. */
+  get nextDraw(): number {
+    return this.#schedule.next;
+  }
+
+  /** Chooses when to draw, once an account is there. */
+  settle(): Promise<void> {
+    return this.#schedule.choose(this.#session.clock());
+  }
+
+  /** Draws what is due; a newcomer's tokens, or what was interrupted, at once. Throws as the server refuses. */
   async draw(account: Account): Promise<void> {
-    const { directory, clock } = this.#session;
-    const server = await directory.refresh();
+    const { clock } = this.#session;
+    // Signed for by an account: without one there is nothing to choose a moment for.
+    if (!account.registered) throw new ClientError("client/not-registered");
+    await this.#schedule.choose(clock());
+    const epoch = this.#schedule.due(clock(), true);
+    if (epoch !== undefined) await this.#draw(account, epoch);
+  }
+
+  /** Draws what is due. A failure is made up for later; only what says that the server is another is thrown. */
+  async refill(account: Account): Promise<void> {
+    const { clock } = this.#session;
+    await this.#schedule.choose(clock());
+    const epoch = this.#schedule.due(clock(), false);
+    if (epoch === undefined) return;
+    await this.#draw(account, epoch).catch((error: unknown) => {
+      if (!isRefusal(error) || error.code === "server/identity") throw error;
+    });
+  }
+
+  async #draw(account: Account, epoch: number): Promise<void> {
+    const { clock } = this.#session;
+    await this.#schedule.begin(clock());
+    try {
+      await this.#drawAll(account, epoch);
+    } catch (error) {
+      if (isRefusal(error)) await this.#schedule.failed(clock());
+      throw error;
+    }
+    await this.#schedule.drawn(epoch);
+  }
+
+  // Everybody draws whole batches of every class, so that what one draws says nothing of what one does. An interrupted
+  // draw goes on with the same requests.
+  async #drawAll(account: Account, epoch: number): Promise<void> {
+    const server = await this.#session.directory.refresh();
     this.#issuers.keys = issuerKeys(server);
-    const today = Math.floor(clock() / 86400);
-    const classes = server.registration >= BY_INVITATION ? [...SPENT, "invite" as const] : SPENT;
-    for (const tokenClass of classes) {
-      const live = this.#issuers.keys.filter(
-        (k) => k.class === tokenClass && typeOfPublicKey(k.publicKey) === VOPRF && k.notBefore <= today,
+    for (const tokenClass of server.registration >= BY_INVITATION ? [...SPENT, "invite" as const] : SPENT) {
+      const key = this.#issuers.keys.find(
+        (k) => k.class === tokenClass && k.epoch === epoch && typeOfPublicKey(k.publicKey) === VOPRF,
       );
-      const current = live.toSorted((a, b) => b.epoch - a.epoch)[0];
-      if (current === undefined || this.#wallet.drawn(current.publicKey)) continue;
-      if (tokenClass === "invite") await this.#drawInvitations(account, current.publicKey);
-      else await this.#drawBatch(account, current.publicKey, BATCH_SIZE);
+      if (key === undefined) throw new Fault("token/unknown-key");
+      if (this.#wallet.drawn(key.publicKey)) continue;
+      if (tokenClass === "invite") await this.#drawInvitations(account, key.publicKey);
+      else await this.#drawBatch(account, key.publicKey, BATCH_SIZE);
     }
   }
 
@@ -158,6 +201,9 @@ function typeOf(publicKey: Uint8Array): TokenType {
     throw new ClientError("server/identity");
   }
 }
+
+const isRefusal = (error: unknown): error is ClientError | Fault =>
+  error instanceof ClientError || error instanceof Fault;
 
 function outOfTokens(error: unknown): never {
   throw error instanceof Fault && error.code === "token/required" ? new ClientError("client/no-tokens") : error;
