@@ -1,19 +1,18 @@
 // The client's tokens: drawn in whole batches on a circuit of their own, taken one by one, durable before they are sent.
-import { equal } from "../memory/locked.ts";
 import { tokenChallenge } from "../../tokens/challenge.ts";
-import { tokenClassOf, type TokenClass } from "../../tokens/classes.ts";
+import type { TokenClass } from "../../tokens/classes.ts";
 import { encodeInvitation } from "../../tokens/invitation.ts";
 import type { PublicIssuerKey } from "../../tokens/keys.ts";
 import { TOKEN_LENGTH } from "../../tokens/token.ts";
-import { type TokenType, typeOfPublicKey, VOPRF } from "../../tokens/types.ts";
+import { typeOfPublicKey, VOPRF } from "../../tokens/types.ts";
 import { BATCH_SIZE, Wallet } from "../../tokens/wallet.ts";
 import { Fault } from "../fault.ts";
 import { TOKEN_SLOT_LENGTH } from "../wire/frame.ts";
 import { operations, type OperationName } from "../wire/operations.ts";
 import type { Account } from "./account.ts";
 import { ISSUANCE } from "./circuits.ts";
-import type { ServerDirectory } from "./directory.ts";
 import { ClientError } from "./errors.ts";
+import { issuerKeys } from "./issuer-keys.ts";
 import { Schedule } from "./schedule.ts";
 import type { Session } from "./session.ts";
 import type { ClientState } from "./state.ts";
@@ -177,28 +176,6 @@ export class Tokens {
 
   close(): Promise<void> {
     return this.#wallet.close();
-  }
-}
-
-// At most two live keys a class and type, none twice: more would let a server mark a user by the key it hands out.
-function issuerKeys(directory: ServerDirectory): PublicIssuerKey[] {
-  const keys = directory.issuers.flatMap(({ class: number, ...key }) => {
-    const tokenClass = tokenClassOf(number);
-    return tokenClass === undefined ? [] : [{ ...key, class: tokenClass, type: typeOf(key.publicKey) }];
-  });
-  for (const key of keys) {
-    const same = keys.filter((k) => k.class === key.class && k.type === key.type);
-    const twice = keys.filter((k) => equal(k.publicKey, key.publicKey) || (same.includes(k) && k.epoch === key.epoch));
-    if (same.length > 2 || twice.length > 1) throw new ClientError("server/identity");
-  }
-  return keys;
-}
-
-function typeOf(publicKey: Uint8Array): TokenType {
-  try {
-    return typeOfPublicKey(publicKey);
-  } catch {
-    throw new ClientError("server/identity");
   }
 }
 

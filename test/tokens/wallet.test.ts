@@ -103,6 +103,22 @@ describe("tokens/wallet", () => {
     await assert.rejects(wallet.take("connect", Buffer.alloc(162)), { code: "token/required" });
   });
 
+  it("gives up a batch that was refused, and asks for a smaller one with other blinds", async () => {
+    const disk = new Disk();
+    const wallet = await open(disk);
+    const refused = await wallet.requestBatch(publicKey(), CHALLENGE, SIZE);
+    await wallet.abandon(refused);
+    assert.deepEqual((await open(disk)).pending(), []);
+    const smaller = await wallet.requestBatch(publicKey(), CHALLENGE, SIZE - 1);
+    assert.ok(!smaller.request.includes(refused.request.subarray(-32)));
+    const late = await new Server(setting).issue(refused.request);
+    await assert.rejects(wallet.finalize(refused, late));
+    assert.equal(await wallet.finalize(smaller, await new Server(setting).issue(smaller.request)), SIZE - 1);
+    // What was issued stays.
+    await wallet.abandon(smaller);
+    assert.equal((await open(disk)).count("deliver"), SIZE - 1);
+  });
+
   it("gives concurrent takers different tokens, and saves in order", async () => {
     const disk = new Disk();
     const wallet = await filled(disk);
