@@ -16,7 +16,9 @@ export type ClientEvent =
   | { readonly kind: "message"; readonly group: Group; readonly from: string | undefined; readonly text: string }
   | { readonly kind: "contactRequest" | "contactAdded" | "identityChanged"; readonly name: string }
   | { readonly kind: "memberAdded" | "memberRemoved"; readonly group: Group; readonly name: string | undefined }
-  | { readonly kind: "joinedGroup" | "removedFromGroup"; readonly group: Group };
+  | { readonly kind: "joinedGroup" | "removedFromGroup"; readonly group: Group }
+  /** The queue was full and the server dropped what came then: messages, or changes of groups. */
+  | { readonly kind: "missedMessages" };
 
 /** The longest that `sync` may be asked to wait. Seconds. */
 export const WAIT_MAX = 25;
@@ -232,6 +234,7 @@ export class TacetClient {
     if (kind === "contactRequest" || kind === "contactAdded" || kind === "identityChanged") {
       return [{ kind, name: Buffer.from(stored.name).toString("latin1") }];
     }
+    if (kind === "missedMessages") return [{ kind }];
     const held = this.#parts.groups.find(stored.groupId);
     if (held === undefined || kind === undefined) return [];
     const group = this.#facade(held);

@@ -15,6 +15,7 @@ export const eventKinds = {
   joinedGroup: 6,
   removedFromGroup: 7,
   identityChanged: 8,
+  missedMessages: 9,
 } as const;
 export type EventKind = keyof typeof eventKinds;
 

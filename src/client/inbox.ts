@@ -28,6 +28,8 @@ const record = struct({
   /** The ratchet's value for the item `acknowledged` + 1. */
   chain: fixed(32),
   acknowledged: u48,
+  /** 1 from when the server said that it had dropped items until it says so no more. */
+  overflowed: u8,
   friendshipToken: fixed(32),
   keyPackageKey: fixed(32),
   /** The creation, kept whole until it is answered. */
@@ -109,6 +111,7 @@ export class Inbox {
           ownerSeed: secret(),
           chain: secret(),
           acknowledged: 0,
+          overflowed: 0,
           friendshipToken: secret(),
           keyPackageKey: secret(),
           token: keepLocked(token),
@@ -144,18 +147,24 @@ export class Inbox {
    * Reads what waits, holding an empty answer back up to `wait` seconds (at most 25), and acknowledges what earlier
    * reads gave, whose effects are saved by then. `exclusive` runs the handling when nothing else changes the client.
    * `handle` takes each item in order and must save its effect together with `entry()`, so that an item is gone from
-   * here exactly when its effect is kept; when it throws, the item comes again. Resolves to whether more is waiting.
+   * here exactly when its effect is kept; when it throws, the item comes again. `overflow` is for saving `entry()` when
+   * the server begins (true) or ceases to say that it dropped items. Resolves to whether more is waiting.
    */
   async read(
     wait: number,
     exclusive: (work: () => Promise<void>) => Promise<void>,
     handle: (item: Item) => Promise<void>,
+    overflow: (began: boolean) => Promise<void>,
   ): Promise<boolean> {
     const { call, pool } = this.#session;
     const request = { queueId: this.queueId, acknowledge: this.#own.acknowledged, wait };
     const ask = { operation: "qs.read", circuit: QUEUE, request, signer: this.signRequest } as const;
-    return call({ ...ask, timeoutMs: (wait + 60) * 1000 }, async ({ items, more }) => {
+    return call({ ...ask, timeoutMs: (wait + 60) * 1000 }, async ({ items, more, full }) => {
       await exclusive(async () => {
+        const overflowed = full === 0 ? 0 : 1;
+        if (overflowed !== this.#own.overflowed) {
+          await this.#change({ ...this.#own, overflowed }, () => overflow(overflowed === 1));
+        }
         for (const { sequence, sealed } of items) {
           // Seen before: another read was faster, or its acknowledgement got lost.
           if (sequence <= this.#own.acknowledged) continue;
@@ -184,15 +193,21 @@ export class Inbox {
     const chain = this.#spare;
     chain.set(before.chain);
     openNext(plain, chain, before.queueId, sequence, sealed);
-    this.#record = { ...before, chain, acknowledged: sequence };
+    await this.#change({ ...before, chain, acknowledged: sequence }, () => handle(parseItem(plain)));
+    wipe(before.chain);
+    this.#spare = before.chain;
+  }
+
+  // What `save` does not save has not happened.
+  async #change(next: Record, save: () => Promise<void>): Promise<void> {
+    const before = this.#record;
+    this.#record = next;
     try {
-      await handle(parseItem(plain));
+      await save();
     } catch (error) {
       this.#record = before;
       throw error;
     }
-    wipe(before.chain);
-    this.#spare = before.chain;
   }
 
   #adopt(value: Record): void {

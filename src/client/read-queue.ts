@@ -1,13 +1,29 @@
 // The reading of the own queue to its end, item by item.
 import { receiveItem } from "./group-receive.ts";
-import type { Parts } from "./parts.ts";
+import { allOrNothing, type Parts } from "./parts.ts";
 
 type Exclusive = (work: () => Promise<void>) => Promise<void>;
 
 /** Waits for items up to `wait()` seconds before each page; `exclusive` gives the handling of a page its turn. */
 export async function readQueue(parts: Parts, wait: () => number, exclusive: Exclusive): Promise<void> {
-  while (await parts.inbox.read(wait(), exclusive, (item) => receiveItem(parts, item)));
+  const { inbox } = parts;
+  while (
+    await inbox.read(
+      wait(),
+      exclusive,
+      (item) => receiveItem(parts, item),
+      (began) => overflow(parts, began),
+    )
+  );
 }
+
+// Once an overflow: the mark stays up until something behind the gap was acknowledged.
+const overflow = (parts: Parts, began: boolean): Promise<void> =>
+  allOrNothing(parts, async () => {
+    const { events, inbox, session } = parts;
+    if (began) events.add("missedMessages", {});
+    await session.sections.save(inbox.entry(), events.entry());
+  });
 
 /** Reads what is there now, within the turn that its caller already has. */
 export const catchUp = (parts: Parts): Promise<void> =>
