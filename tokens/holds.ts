@@ -41,10 +41,19 @@ export const DIGEST_LENGTH = 64;
 /** Requests that can hold a token at once: more than there are request arenas. */
 const SLOTS = 2048;
 
+/** A place in the slab, and views of it. */
+interface Slot {
+  readonly index: number;
+  readonly memory: Buffer;
+  readonly name: Buffer;
+  readonly binding: Buffer;
+}
+
 export class Holds {
   readonly #options: HoldsOptions;
   readonly #slab = lockedAlloc(DIGEST_LENGTH * SLOTS);
-  readonly #free = Array.from({ length: SLOTS }, (_, i) => SLOTS - 1 - i);
+  readonly #free: Slot[] = [];
+  #made = 0;
   readonly #held = new SecureMap(NAME_LENGTH, SLOTS, { random: true });
 
   constructor(options: HoldsOptions) {
@@ -63,11 +72,8 @@ export class Holds {
    */
   async hold(token: Uint8Array, requestId: Uint8Array, tokenClass: TokenClass, epoch: number): Promise<Reservation> {
     if (requestId.length !== REQUEST_ID_LENGTH) throw new Fault("token/invalid");
-    const slot = this.#free.pop();
-    if (slot === undefined) throw new Fault("server/busy");
-    const memory = this.#slab.subarray(slot * DIGEST_LENGTH, (slot + 1) * DIGEST_LENGTH);
-    const name = memory.subarray(0, NAME_LENGTH);
-    const binding = memory.subarray(NAME_LENGTH, NAME_LENGTH + BINDING_LENGTH);
+    const slot = this.#free.pop() ?? this.#make();
+    const { memory, name, binding } = slot;
     let entry: number | undefined;
     let ended = false;
     const release = (): void => {
@@ -81,7 +87,7 @@ export class Holds {
       this.#options.secret.use((secret) => derive(memory, "tokenDigest", secret, token));
       // A pad that is used for one token's one binding hides the request id in it.
       for (let i = 0; i < BINDING_LENGTH; i++) binding[i] = binding[i]! ^ requestId[i]!;
-      entry = this.#claim(name, binding, slot);
+      entry = this.#claim(slot);
       const before = await this.#options.spent.lookup(epoch, name);
       if (before !== undefined && !equal(before, binding)) throw new Fault("token/spent");
       return { class: tokenClass, epoch, name, binding, state: before === undefined ? "fresh" : "replay", release };
@@ -92,12 +98,21 @@ export class Holds {
   }
 
   // Check and claim happen without a pause between them, so of two requests at once only one comes through.
-  #claim(name: Uint8Array, binding: Uint8Array, slot: number): number {
-    const entry = this.#held.add(name, slot);
+  #claim({ name, binding, index }: Slot): number {
+    const entry = this.#held.add(name, index);
     if (entry !== undefined) return entry;
     const holder = this.#held.get(name)!;
     const at = holder * DIGEST_LENGTH + NAME_LENGTH;
     const same = equal(this.#slab.subarray(at, at + BINDING_LENGTH), binding);
     throw new Fault(same ? "server/busy" : "token/spent");
+  }
+
+  // Views cost more to make than to keep: one set for each place that was ever used.
+  #make(): Slot {
+    if (this.#made === SLOTS) throw new Fault("server/busy");
+    const index = this.#made++;
+    const memory = this.#slab.subarray(index * DIGEST_LENGTH, (index + 1) * DIGEST_LENGTH);
+    const name = memory.subarray(0, NAME_LENGTH);
+    return { index, memory, name, binding: memory.subarray(NAME_LENGTH, NAME_LENGTH + BINDING_LENGTH) };
   }
 }

@@ -95,9 +95,7 @@ export class Redeemer {
     return key;
   }
 
-  /**
-   * Holds a token for the request `requestId` (16 bytes). Faults: those of `check` and of `Holds.hold`.
-   */
+  /** Holds a token for the request `requestId` (16 bytes). Faults: those of `check` and of `Holds.hold`. */
   async reserve(token: Uint8Array, requestId: Uint8Array, tokenClass: TokenClass): Promise<Reservation> {
     const { epoch } = this.#check(token, tokenClass);
     return this.#holds.hold(token, requestId, tokenClass, epoch);
