@@ -7,7 +7,7 @@ const sentences = {
   "client/needs-invitation": "This server takes newcomers with an invitation only.",
   "client/no-invitations": "There is no invitation left, or this server leaves inviting to its operator.",
   "client/no-inbox": "Create an inbox first.",
-  "client/no-tokens": "There are no tokens of this kind left: draw tokens, or wait for the next epoch.",
+  "client/no-tokens": "There are no tokens of this kind left: the next are drawn at the time that nextDraw gives.",
   "client/text-length": "The message is empty or too long.",
   "server/identity": "The server's directory does not belong to this onion address, or its keys have changed.",
   "server/answer": "The server's answer is not of the protocol's form.",

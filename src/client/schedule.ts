@@ -42,11 +42,14 @@ export class Schedule {
     return this.#record.at;
   }
 
-  /** The epoch to be drawn at `now`, or undefined. `asked`: a newcomer, or whoever has begun, need not wait. */
-  due(now: number, asked: boolean): number | undefined {
+  /**
+   * The epoch to be drawn at `now`, or undefined. `quiet`: nothing was spent just now, so a moment that has come is good.
+   * `asked`: a newcomer, or whoever has begun, need not wait.
+   */
+  due(now: number, { quiet, asked }: { readonly quiet: boolean; readonly asked: boolean }): number | undefined {
     const { epoch, at, state } = this.#record ?? { epoch: Infinity, at: Infinity, state: states.waiting };
     if (epoch > epochOf(now)) return undefined;
-    return now >= at || (asked && state !== states.waiting) ? epoch : undefined;
+    return (quiet && now >= at) || (asked && state !== states.waiting) ? epoch : undefined;
   }
 
   /** Chooses the moment of this epoch when that was never done: for a newcomer, and after an epoch away. */

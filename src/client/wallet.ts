@@ -25,11 +25,16 @@ const INVITATIONS = 5;
 /** In `directory.registration`, from here on: accounts draw invitations. */
 const BY_INVITATION = 1;
 
+/** Seconds between a spent token and the next draw. */
+const APART = 600;
+
 export class Tokens {
   readonly #session: Session;
   readonly #schedule: Schedule;
   readonly #wallet: Wallet;
   readonly #issuers: { keys: readonly PublicIssuerKey[] };
+  /** Since this process runs. */
+  #spentAt = -Infinity;
 
   private constructor(session: Session, wallet: Wallet, issuers: { keys: readonly PublicIssuerKey[] }) {
     this.#session = session;
@@ -63,10 +68,12 @@ export class Tokens {
   async spend<T>(operation: OperationName, use: (token: Buffer) => Promise<T>): Promise<T> {
     const { token: tokenClass, price } = operations[operation];
     if (tokenClass === "none") throw new ClientError("client/no-tokens");
-    const arena = this.#session.pool.arena();
+    const { pool, clock } = this.#session;
+    const arena = pool.arena();
     try {
       // Fewer than the price would be lost to a refusal.
       if (this.#wallet.count(tokenClass) < price) throw new ClientError("client/no-tokens");
+      this.#spentAt = clock();
       const slots = arena.take(price * TOKEN_SLOT_LENGTH);
       for (let at = 0; at < slots.length; at += TOKEN_SLOT_LENGTH) {
         await this.#wallet.take(tokenClass, slots.subarray(at, at + TOKEN_SLOT_LENGTH)).catch(outOfTokens);
@@ -104,19 +111,27 @@ export class Tokens {
     // Signed for by an account: without one there is nothing to choose a moment for.
     if (!account.registered) throw new ClientError("client/not-registered");
     await this.#schedule.choose(clock());
-    const epoch = this.#schedule.due(clock(), true);
+    const epoch = this.#due(true);
     if (epoch !== undefined) await this.#draw(account, epoch);
   }
 
-  /** Draws what is due. A failure is made up for later; only what says that the server is another is thrown. */
+  /**
+   * Draws what is due, but not soon after a token was spent: the two would stand side by side in the server's day. A
+   * failure is made up for later; only what says that the server is another is thrown.
+   */
   async refill(account: Account): Promise<void> {
     const { clock } = this.#session;
     await this.#schedule.choose(clock());
-    const epoch = this.#schedule.due(clock(), false);
+    const epoch = this.#due(false);
     if (epoch === undefined) return;
     await this.#draw(account, epoch).catch((error: unknown) => {
       if (!isRefusal(error) || error.code === "server/identity") throw error;
     });
+  }
+
+  #due(asked: boolean): number | undefined {
+    const now = this.#session.clock();
+    return this.#schedule.due(now, { asked, quiet: now - this.#spentAt >= APART });
   }
 
   async #draw(account: Account, epoch: number): Promise<void> {

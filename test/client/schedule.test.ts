@@ -47,7 +47,7 @@ describe("client/schedule", function () {
     await alice.restart();
     assert.equal(next(), moment);
 
-    await goTo(-60);
+    await goTo(-900);
     await alice.sync();
     await alice.client.drawTokens();
     assert.equal(next(), moment);
