@@ -39,7 +39,7 @@ function unknownScripts(from: string): string[] {
   };
   return commandsOf(from, "npm").filter((command) => {
     const [first = "", ...rest] = command.split(/\s+/);
-    if (first === "ci", "install") return false;
+    if (first === "install") return false;
     const script = first === "run" ? (rest.shift() ?? "") : first;
     if (!(script in project.scripts)) return true;
     const flags = rest.filter((word) => /^--\w/.test(word) && word !== "--help");
