@@ -79,7 +79,10 @@ describe("[12.2] token requests over plain HTTP", function () {
   it("gives two requests at once one batch", async () => {
     const bodies = [(await requestFor("create")).body, (await requestFor("create")).body];
     const statuses = await Promise.all(bodies.map((body) => status(SINGLE, body)));
-    assert.deepEqual(statuses.toSorted((a, b) => a - b), [200, 409]);
+    assert.deepEqual(
+      statuses.toSorted((a, b) => a - b),
+      [200, 409],
+    );
   });
 
   it("refuses with 401 whoever is not this client of this account, all alike", async () => {
