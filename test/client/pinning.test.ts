@@ -73,7 +73,7 @@ describe("[9.3] a name keeps the key it was first seen with", function () {
     await theirs.send("It is me, Benedikt. Send the key again.");
     assert.deepEqual(texts(await amara.sync()), ["?: It is me, Benedikt. Send the key again."]);
     assert.deepEqual(texts(await chiamaka.sync()), ["benedikt.kranz: It is me, Benedikt. Send the key again."]);
-    const names = group.members().map(({ name }) => name);
-    assert.deepEqual(names.toSorted(), ["amara.osei", "benedikt.kranz", "chiamaka.udo"]);
+    const names = new Set(group.members().map(({ name }) => name));
+    assert.deepEqual(names, new Set(["amara.osei", "benedikt.kranz", "chiamaka.udo"]));
   });
 });
