@@ -1,49 +1,18 @@
 // A group as a server that holds none of its secrets can follow it: public tree, context, and what may come next.
 // It cannot check membership tags, confirmation tags, what path and Welcome ciphertexts hold, nor external_pub: a
 // malicious member can get an unusable commit accepted, which members notice and recover from.
-import type { GroupContext, GroupInfo, RatchetTree } from "ts-mls";
-import { decodeVarLenData, varLenDataEncoder } from "ts-mls/codec/variableLength.js";
-import { mapDecoders } from "ts-mls/codec/tlsDecoder.js";
-import { contramapBufferEncoders } from "ts-mls/codec/tlsEncoder.js";
-import { decodeGroupContext, groupContextEncoder } from "ts-mls/groupContext.js";
-import { decodeRatchetTree, ratchetTreeEncoder } from "ts-mls/ratchetTree.js";
+import type { GroupInfo, LeafNode, RatchetTree } from "ts-mls";
 import { Fault } from "../fault.ts";
 import { wipe } from "../memory/locked.ts";
-import { allowed, decodeOwn, decodeOwnStart, sameBytes, valid, within } from "./codec.ts";
+import { allowed, sameBytes, valid, within } from "./codec.ts";
 import { readGroupInfo, readPublicMessage, readRatchetTree } from "./messages.ts";
-import { type PublicLeaf, Roster, rosterLength, writeRoster } from "./public-roster.ts";
+import { type PublicLeaf, Roster } from "./public-roster.ts";
+import { decodeState, encodingOf, monthOf, openTree, type PublicState, type StateEncoding } from "./public-state.ts";
 import { PublicTree } from "./public-tree.ts";
 import { KEY_LENGTH, MAX_KEY_PACKAGE } from "./suite.ts";
 import { applyCommit, checkFraming, commitParts, nextContext } from "./validation-commit.ts";
 import { checkContext, checkGroupInfo, checkMembers, checkWelcome } from "./validation-group.ts";
 import { handleOf, pseudonymOf } from "./validation-leaf.ts";
-
-// The stored state: group context || confirmation tag || roster || u32 length || ratchet tree.
-interface Head {
-  readonly context: GroupContext;
-  readonly confirmationTag: Uint8Array;
-}
-const headEncoder = contramapBufferEncoders<[GroupContext, Uint8Array], Head>(
-  [groupContextEncoder, varLenDataEncoder],
-  (head) => [head.context, head.confirmationTag],
-);
-const decodeHead = mapDecoders(
-  [decodeGroupContext, decodeVarLenData],
-  (context: GroupContext, confirmationTag: Uint8Array): Head => ({ context, confirmationTag }),
-);
-
-const TREE_LENGTH = 4;
-
-interface Encoding {
-  readonly length: number;
-  readonly write: (out: Uint8Array) => void;
-}
-
-/** The members of a state, and the tree behind them, which only a commit needs. */
-interface Stored {
-  readonly roster: Roster;
-  readonly nodes: Uint8Array;
-}
 
 export type { PublicLeaf };
 
@@ -63,18 +32,13 @@ export interface StagedCommit {
  * in locked memory for as long as any group made from them is used, then wipe them and call `wipe` here.
  */
 export class PublicGroup {
-  readonly #context: GroupContext;
-  readonly #stored: Stored | undefined;
-  #decoded: PublicTree | undefined;
-  readonly #confirmationTag: Uint8Array;
-  readonly #own: Uint8Array;
-  #encoded: Encoding | undefined;
+  readonly #state: PublicState;
+  readonly #own: readonly Uint8Array[];
+  #opened: PublicTree | undefined;
+  #encoded: StateEncoding | undefined;
 
-  private constructor(context: GroupContext, tree: PublicTree | Stored, confirmationTag: Uint8Array, own: Uint8Array) {
-    this.#context = context;
-    if (tree instanceof PublicTree) this.#decoded = tree;
-    else this.#stored = tree;
-    this.#confirmationTag = confirmationTag;
+  private constructor(state: PublicState, own: readonly Uint8Array[] = []) {
+    this.#state = state;
     this.#own = own;
   }
 
@@ -84,7 +48,7 @@ export class PublicGroup {
    */
   static fromGroupInfo(bytes: Uint8Array, now: number): PublicGroup {
     const info = readGroupInfo(bytes);
-    return PublicGroup.#import(info, readRatchetTree(treeIn(info)), now);
+    return PublicGroup.#import(bytes, info, readRatchetTree(treeIn(info)), now);
   }
 
   /** A new group: as `fromGroupInfo`, in epoch 0 with its creator as the only member (RFC 9420 section 11). */
@@ -95,10 +59,10 @@ export class PublicGroup {
     allowed(info.groupContext.epoch === 0n && encoded.length <= MAX_KEY_PACKAGE);
     const tree = readRatchetTree(encoded);
     allowed(tree.length === 1);
-    return PublicGroup.#import(info, tree, now);
+    return PublicGroup.#import(bytes, info, tree, now);
   }
 
-  static #import(info: GroupInfo, ratchetTree: RatchetTree, now: number): PublicGroup {
+  static #import(groupInfo: Uint8Array, info: GroupInfo, ratchetTree: RatchetTree, now: number): PublicGroup {
     const context = info.groupContext;
     checkContext(context);
     valid(info.confirmationTag.length === KEY_LENGTH);
@@ -106,21 +70,20 @@ export class PublicGroup {
     valid(sameBytes(tree.treeHash(), context.treeHash));
     checkMembers(tree, context, now);
     checkGroupInfo(info, tree.leaf(info.signer), context, info.confirmationTag, true);
-    return new PublicGroup(context, tree, info.confirmationTag, new Uint8Array(0));
+    const month = monthOf(now);
+    const roster = Roster.of(Array.from(tree.leaves(), ([index, leaf]) => [index, publicLeaf(leaf, month)]));
+    const { confirmationTag } = info;
+    const state = { context, confirmationTag, groupInfo, lastCommitter: undefined, pending: [], roster, tree };
+    return new PublicGroup(state, [roster.bytes]);
   }
 
   /** The group of a state that `encodeInto` wrote. The caller has authenticated the bytes; only their form is checked. */
   static decode(state: Uint8Array): PublicGroup {
-    const [{ context, confirmationTag }, headLength] = decodeOwnStart(decodeHead, state);
-    const rest = Buffer.from(state.buffer, state.byteOffset + headLength, state.length - headLength);
-    const roster = new Roster(rest);
-    const nodes = rest.subarray(roster.length + TREE_LENGTH);
-    valid(rest.length >= roster.length + TREE_LENGTH && rest.readUInt32BE(roster.length) === nodes.length);
-    return new PublicGroup(context, { roster, nodes }, confirmationTag, new Uint8Array(0));
+    return new PublicGroup(decodeState(state));
   }
 
   get #tree(): PublicTree {
-    return (this.#decoded ??= PublicTree.from(decodeOwn(decodeRatchetTree, this.#stored?.nodes ?? new Uint8Array(0))));
+    return (this.#opened ??= openTree(this.#state.tree));
   }
 
   /** Bytes `encodeInto` will write. */
@@ -137,40 +100,36 @@ export class PublicGroup {
   }
 
   // length and writer, made once: they cost more than the writing
-  #encoding(): Encoding {
-    return (this.#encoded ??= encodingOf(this.#context, this.#confirmationTag, this.#tree));
+  #encoding(): StateEncoding {
+    return (this.#encoded ??= encodingOf(this.#state));
   }
 
   get groupId(): Uint8Array {
-    return this.#context.groupId;
+    return this.#state.context.groupId;
   }
   get epoch(): number {
-    return Number(this.#context.epoch);
+    return Number(this.#state.context.epoch);
   }
   /** 32 bytes. */
   get treeHash(): Uint8Array {
-    return this.#context.treeHash;
+    return this.#state.context.treeHash;
   }
   /** 32 bytes, or none in epoch 0. */
   get confirmedTranscriptHash(): Uint8Array {
-    return this.#context.confirmedTranscriptHash;
+    return this.#state.context.confirmedTranscriptHash;
   }
 
   leaf(index: number): PublicLeaf | undefined {
-    if (this.#stored !== undefined) return this.#stored.roster.leaf(index);
-    const leaf = this.#tree.leaf(index);
-    if (leaf === undefined) return undefined;
-    return { signaturePublicKey: leaf.signaturePublicKey, handle: handleOf(leaf), pseudonym: pseudonymOf(leaf) };
+    return this.#state.roster.leaf(index);
   }
 
   /** Every member's leaf index and sealed queue handle, in leaf order. */
-  *handles(): Generator<[leafIndex: number, handle: Uint8Array]> {
-    if (this.#stored !== undefined) yield* this.#stored.roster.handles();
-    else for (const [index, leaf] of this.#tree.leaves()) yield [index, handleOf(leaf)];
+  handles(): Generator<[leafIndex: number, handle: Uint8Array]> {
+    return this.#state.roster.handles();
   }
 
   get memberCount(): number {
-    return this.#stored?.roster.size ?? [...this.#tree.leaves()].length;
+    return this.#state.roster.size;
   }
 
   /** The ratchet tree in TLS form, as a member without it needs it; for tests and tools, not in locked memory. */
@@ -191,22 +150,28 @@ export class PublicGroup {
   ): StagedCommit {
     const message = readPublicMessage(commit);
     // the epoch first: a member that lost a race must learn that, and not that its commit does not fit
-    if (message.content.epoch !== this.#context.epoch) throw new Fault("group/epoch");
+    if (message.content.epoch !== this.#state.context.epoch) throw new Fault("group/epoch");
     const parts = commitParts(message);
-    checkFraming(message, this.#tree.leaf(parts.committer), this.#context);
+    checkFraming(message, this.#tree.leaf(parts.committer), this.#state.context);
     const tree = this.#tree.clone();
     const own = Buffer.allocUnsafeSlow(128);
     try {
-      const added = applyCommit(tree, parts, this.#context, now);
+      const added = applyCommit(tree, parts, this.#state.context, now);
       const transcript = own.subarray(0, KEY_LENGTH);
       const { signature } = message.auth;
-      const context = nextContext(transcript, parts, signature, tree, this.#context, this.#confirmationTag);
+      const context = nextContext(transcript, parts, signature, tree, this.#state.context, this.#state.confirmationTag);
       valid(parts.confirmationTag.length === KEY_LENGTH);
       const info = readGroupInfo(groupInfo);
       valid(info.signer === parts.committer);
       checkGroupInfo(info, tree.leaf(info.signer), context, parts.confirmationTag, false);
       checkWelcome(welcome, parts.adds);
-      const next = new PublicGroup(context, tree, parts.confirmationTag, own);
+      const month = monthOf(now);
+      const roster = Roster.of(Array.from(tree.leaves(), ([index, leaf]) => [index, publicLeaf(leaf, month)]));
+      const { confirmationTag, committer: lastCommitter } = parts;
+      const next = new PublicGroup({ context, confirmationTag, groupInfo, lastCommitter, pending: [], roster, tree }, [
+        own,
+        roster.bytes,
+      ]);
       return { next, committer: parts.committer, added, removed: parts.removes };
     } catch (error) {
       tree.wipe();
@@ -217,31 +182,22 @@ export class PublicGroup {
 
   /** Clears what this object computed for itself: call when neither it nor a group staged from it is used any more. */
   wipe(): void {
-    this.#decoded?.wipe();
-    wipe(this.#own);
+    this.#opened?.wipe();
+    if (this.#state.tree instanceof PublicTree) this.#state.tree.wipe();
+    wipe(...this.#own);
   }
 }
+
+const publicLeaf = (leaf: LeafNode, month: number): PublicLeaf => ({
+  signaturePublicKey: leaf.signaturePublicKey,
+  handle: handleOf(leaf),
+  pseudonym: pseudonymOf(leaf),
+  month,
+});
 
 /** The ratchet_tree extension's bytes. */
 function treeIn(info: GroupInfo): Uint8Array {
   const extension = info.extensions.find((e) => e.extensionType === "ratchet_tree");
   valid(extension !== undefined);
   return extension.extensionData;
-}
-
-function encodingOf(context: GroupContext, confirmationTag: Uint8Array, tree: PublicTree): Encoding {
-  const [headLength, writeHead] = headEncoder({ context, confirmationTag });
-  const [treeLength, writeTree] = ratchetTreeEncoder(tree.export());
-  const behindRoster = headLength + rosterLength(tree);
-  return {
-    length: behindRoster + TREE_LENGTH + treeLength,
-    write(out) {
-      const buffer = out.buffer as ArrayBuffer;
-      const bytes = Buffer.from(buffer, out.byteOffset, out.length);
-      writeHead(out.byteOffset, buffer);
-      writeRoster(tree, bytes, headLength);
-      const treeAt = bytes.writeUInt32BE(treeLength, behindRoster);
-      writeTree(out.byteOffset + treeAt, buffer);
-    },
-  };
 }

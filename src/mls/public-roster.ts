@@ -1,9 +1,8 @@
-// What the house needs of each member for anything but a commit, at fixed places: who signs, and where messages go.
-// Kept in front of the tree in a group's stored state, so that a message to n members does not decode a tree of n leaves.
-import { valid } from "./codec.ts";
-import type { PublicTree } from "./public-tree.ts";
+// What the house needs of each member for anything but a commit, at fixed places: who signs, where messages go, when it
+// was last active. Stands in front of the tree in a group's state, so that a message to n members decodes no tree of n
+// leaves. It does not follow from the tree: a member may change its handle without a commit.
+import { allowed, valid } from "./codec.ts";
 import { HANDLE_LENGTH, KEY_LENGTH, PSEUDONYM_LENGTH } from "./suite.ts";
-import { handleOf, pseudonymOf } from "./validation-leaf.ts";
 
 /** What a member shows to the server: views of the group's state. */
 export interface PublicLeaf {
@@ -13,67 +12,93 @@ export interface PublicLeaf {
   readonly handle: Uint8Array;
   /** 16 bytes. */
   readonly pseudonym: Uint8Array;
+  /** Month of its last activity, u16, as `monthOf` of public-state.ts counts. */
+  readonly month: number;
 }
 
-// u16 count, then for each member in leaf order: u16 leaf index || signature public key || handle || pseudonym.
+export type RosterEntry = readonly [leafIndex: number, leaf: PublicLeaf];
+
+// u16 count, then for each member in leaf order: u16 leaf index || signature public key || handle || pseudonym || u16 month.
 const COUNT = 2;
 const INDEX = 2;
 const HANDLE = INDEX + KEY_LENGTH;
 const PSEUDONYM = HANDLE + HANDLE_LENGTH;
-const ENTRY = PSEUDONYM + PSEUDONYM_LENGTH;
+const MONTH = PSEUDONYM + PSEUDONYM_LENGTH;
+const ENTRY = MONTH + 2;
 
-const countOf = (tree: PublicTree): number => [...tree.leaves()].length;
-
-/** Bytes that `writeRoster` will write. */
-export const rosterLength = (tree: PublicTree): number => COUNT + ENTRY * countOf(tree);
-
-/** Writes the roster of a tree's members at `offset`. Throws Fault `group/invalid`, `group/policy`. */
-export function writeRoster(tree: PublicTree, out: Buffer, offset: number): void {
-  let at = out.writeUInt16BE(countOf(tree), offset);
-  for (const [index, leaf] of tree.leaves()) {
-    valid(leaf.signaturePublicKey.length === KEY_LENGTH);
-    out.writeUInt16BE(index, at);
-    out.set(leaf.signaturePublicKey, at + INDEX);
-    out.set(handleOf(leaf), at + HANDLE);
-    out.set(pseudonymOf(leaf), at + PSEUDONYM);
-    at += ENTRY;
-  }
-}
-
-/** A roster that `writeRoster` wrote; all byte strings are views of `bytes`. */
+/** Members in leaf order; all byte strings are views of `bytes`. */
 export class Roster {
-  readonly #bytes: Buffer;
+  /** The roster alone. */
+  readonly bytes: Buffer;
   /** Members. */
   readonly size: number;
-  /** Bytes it takes. */
-  readonly length: number;
 
   /** The roster at the start of `bytes`. Throws Fault `group/invalid` when it does not fit in there. */
   constructor(bytes: Buffer) {
     valid(bytes.length >= COUNT);
-    this.#bytes = bytes;
     this.size = bytes.readUInt16BE();
-    this.length = COUNT + ENTRY * this.size;
-    valid(this.length <= bytes.length);
+    const length = COUNT + ENTRY * this.size;
+    valid(length <= bytes.length);
+    this.bytes = bytes.subarray(0, length);
+  }
+
+  /** A roster in memory of its own, of entries in leaf order. Throws Fault `group/policy`, `group/invalid` for their sizes. */
+  static of(entries: readonly RosterEntry[]): Roster {
+    const out = Buffer.allocUnsafeSlow(COUNT + ENTRY * entries.length);
+    let at = out.writeUInt16BE(entries.length);
+    for (const [index, { signaturePublicKey, handle, pseudonym, month }] of entries) {
+      valid(signaturePublicKey.length === KEY_LENGTH);
+      allowed(handle.length === HANDLE_LENGTH && pseudonym.length === PSEUDONYM_LENGTH);
+      out.writeUInt16BE(index, at);
+      out.set(signaturePublicKey, at + INDEX);
+      out.set(handle, at + HANDLE);
+      out.set(pseudonym, at + PSEUDONYM);
+      out.writeUInt16BE(month, at + MONTH);
+      at += ENTRY;
+    }
+    return new Roster(out);
+  }
+
+  /** A copy in memory of its own with one member's handle or month changed. Throws Fault `group/invalid` without that member. */
+  with(index: number, change: { readonly handle?: Uint8Array; readonly month?: number }): Roster {
+    const at = this.#find(index);
+    valid(at !== undefined);
+    const out = Buffer.allocUnsafeSlow(this.bytes.length);
+    out.set(this.bytes);
+    if (change.handle !== undefined) {
+      allowed(change.handle.length === HANDLE_LENGTH);
+      out.set(change.handle, at + HANDLE);
+    }
+    if (change.month !== undefined) out.writeUInt16BE(change.month, at + MONTH);
+    return new Roster(out);
   }
 
   leaf(index: number): PublicLeaf | undefined {
-    for (let i = 0; i < this.size; i++) {
-      const at = COUNT + ENTRY * i;
-      if (this.#bytes.readUInt16BE(at) !== index) continue;
-      return {
-        signaturePublicKey: this.#bytes.subarray(at + INDEX, at + HANDLE),
-        handle: this.#bytes.subarray(at + HANDLE, at + PSEUDONYM),
-        pseudonym: this.#bytes.subarray(at + PSEUDONYM, at + ENTRY),
-      };
-    }
+    const at = this.#find(index);
+    return at === undefined ? undefined : this.#at(at);
+  }
+
+  #find(index: number): number | undefined {
+    for (let at = COUNT; at < this.bytes.length; at += ENTRY) if (this.bytes.readUInt16BE(at) === index) return at;
     return undefined;
   }
 
+  #at(at: number): PublicLeaf {
+    return {
+      signaturePublicKey: this.bytes.subarray(at + INDEX, at + HANDLE),
+      handle: this.bytes.subarray(at + HANDLE, at + PSEUDONYM),
+      pseudonym: this.bytes.subarray(at + PSEUDONYM, at + MONTH),
+      month: this.bytes.readUInt16BE(at + MONTH),
+    };
+  }
+
+  *entries(): Generator<RosterEntry> {
+    for (let at = COUNT; at < this.bytes.length; at += ENTRY) yield [this.bytes.readUInt16BE(at), this.#at(at)];
+  }
+
   *handles(): Generator<[leafIndex: number, handle: Uint8Array]> {
-    for (let i = 0; i < this.size; i++) {
-      const at = COUNT + ENTRY * i;
-      yield [this.#bytes.readUInt16BE(at), this.#bytes.subarray(at + HANDLE, at + PSEUDONYM)];
+    for (let at = COUNT; at < this.bytes.length; at += ENTRY) {
+      yield [this.bytes.readUInt16BE(at), this.bytes.subarray(at + HANDLE, at + PSEUDONYM)];
     }
   }
 }
