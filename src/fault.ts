@@ -28,6 +28,10 @@ export const faults = {
   // account
   "account/name": { number: 40, status: 200 },
   "account/taken": { number: 41, status: 200 },
+  "account/limit": { number: 42, status: 200 },
+  "account/clients": { number: 43, status: 200 },
+  "account/conflict": { number: 44, status: 200 },
+  "account/expired": { number: 45, status: 200 },
   // queue
   "queue/full": { number: 50, status: 200 },
   "queue/limit": { number: 51, status: 200 },
@@ -40,6 +44,7 @@ export const faults = {
   "group/invalid": { number: 63, status: 200 },
   "group/policy": { number: 64, status: 200 },
   "group/limit": { number: 65, status: 200 },
+  "group/proposals": { number: 66, status: 200 },
   // server: its own trouble; a token is given back where no work was done
   "server/busy": { number: 90, status: 200 },
   "server/full": { number: 91, status: 200 },

@@ -57,7 +57,8 @@ export async function rawPair(
   tokens: { readonly create: Buffer[]; readonly deliver: Buffer[] },
 ): Promise<RawGroup> {
   const now = house.now();
-  const groupId = randomBytes(16);
+  const reserved = await ask({ operation: "ds.reserve", request: {}, token: pay("ds.reserve", tokens.create) });
+  const groupId = Buffer.from(replyOf("ds.reserve", whole(reserved)).groupId);
   const alone = await createGroup({ groupId, pseudonym: randomBytes(16), handle: await queues[0].handle(), now });
   const groupKey = await alone.groupKey();
   const create = { groupId, groupKey, groupInfo: await alone.groupInfo() };

@@ -27,6 +27,7 @@ export function buildDirectory(identity: Identity, keys: PublishedKeys, now: num
     domain: identity.domain,
     directoryKey: identity.directory.publicKey,
     rootKey: identity.rootKey,
+    deliveryKey: identity.delivery.publicKey,
     intermediate: identity.intermediate.document,
     ...keys,
     issuedAt: now,

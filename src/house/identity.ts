@@ -1,4 +1,5 @@
-// The keys a house is born with: its onion service, its directory signature, its AS intermediate, its queue handles.
+// The keys a house is born with: its onion service, its directory signature, its AS intermediate, its delivery
+// service's signature, its queue handles.
 import { signKeypair, sign, SECRET_KEY_LENGTH } from "../crypto/sign.ts";
 import { randomFill } from "../crypto/random.ts";
 import { Fault } from "../fault.ts";
@@ -15,6 +16,7 @@ const record = struct({
   onionSeed: key,
   directorySeed: key,
   intermediateSeed: key,
+  deliverySeed: key,
   intermediate: bytes(256),
   rootKey: key,
   handleKey: key,
@@ -37,6 +39,8 @@ export interface Identity {
   readonly onionSeed: GuardedKey;
   readonly directory: Signer;
   readonly intermediate: Signer & { readonly document: Buffer };
+  /** Signs the delivery service's own proposals, which groups know as their external sender. */
+  readonly delivery: Signer;
   readonly rootKey: Buffer;
   readonly handleKey: GuardedKey;
   /** Key of the digests under which spent tokens are kept. */
@@ -92,6 +96,7 @@ export async function createIdentity(
         onionSeed: fresh(),
         directorySeed: fresh(),
         intermediateSeed,
+        deliverySeed: fresh(),
         intermediate: document,
         rootKey,
         handleKey: fresh(),
@@ -124,6 +129,7 @@ export async function loadIdentity(store: Store, arenas: ArenaPool): Promise<Ide
       onionSeed: guarded(value.onionSeed),
       directory: signer(value.directorySeed),
       intermediate: { ...issuing, document },
+      delivery: signer(value.deliverySeed),
       rootKey: Buffer.from(value.rootKey),
       handleKey: guarded(value.handleKey),
       spentKey: guarded(value.spentKey),
@@ -135,6 +141,6 @@ export async function loadIdentity(store: Store, arenas: ArenaPool): Promise<Ide
 
 /** Wipes every secret of the identity. */
 export function destroyIdentity(identity: Identity): void {
-  for (const secret of [identity.directory.secret, identity.intermediate.secret]) secret.destroy();
+  for (const { secret } of [identity.directory, identity.intermediate, identity.delivery]) secret.destroy();
   for (const secret of [identity.onionSeed, identity.handleKey, identity.spentKey]) secret.destroy();
 }

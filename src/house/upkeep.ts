@@ -2,6 +2,7 @@
 import type { ArenaPool } from "../memory/arena.ts";
 import { sweep, type Period } from "../store/expiry.ts";
 import type { Store } from "../store/store.ts";
+import { keptPeriods, type KeptRoom } from "../services/delivery/kept.ts";
 import { RECEIPT_DAYS } from "../services/dispatch.ts";
 import { EPOCH_DAYS, OVERLAP_DAYS } from "../../tokens/epochs.ts";
 import { EXTERNAL_KEY_EPOCHS } from "../../tokens/external.ts";
@@ -15,6 +16,11 @@ const periods: readonly Period[] = [
   { room: "budget", seconds: DAY, keepSeconds: DAY },
   { room: "work", seconds: DAY, keepSeconds: DAY },
   { room: "receipt", seconds: DAY, keepSeconds: RECEIPT_DAYS * DAY },
+  ...Object.entries(keptPeriods).map(([room, { seconds, behind }]) => ({
+    room: room as KeptRoom,
+    seconds,
+    keepSeconds: behind * seconds,
+  })),
 ];
 const TICK_MS = 5_000;
 const SWEEP_SECONDS = 3600;

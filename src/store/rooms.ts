@@ -18,18 +18,35 @@ export const rooms = {
   issuerKey: { kind: "point", rank: 5 },
   // Another issuer's keys: when they were first seen, which it lists now; only the gate opens it.
   externalIssuer: { kind: "point", rank: 6 },
-  // A user: its clients, recovery key, allowance; only the authentication service opens it.
+  // A user or an alias: its clients, recovery key, end; only the authentication service opens it.
   account: { kind: "point", rank: 10 },
-  // User name to user id; only the authentication service opens it.
+  // A name's owner and what discovery hands out, named by the name's skeleton; only the authentication service opens it.
   name: { kind: "point", rank: 11 },
   // State of a user's queue of connection requests; only the authentication service opens it.
   directQueue: { kind: "point", rank: 12 },
+  // Connection packages for one use, under the lock of their owner's name; only the authentication service opens it.
+  connectionPackage: { kind: "ordered", rank: 15 },
+  // A user's signed client lists, under the lock of the account; only the authentication service opens it.
+  clientChange: { kind: "ordered", rank: 16 },
+  // Sealed profiles, named by a digest of their token; only the authentication service opens it.
+  profile: { kind: "point", rank: 17 },
+  // Accounts that end in an hour, under the locks of the accounts; only the authentication service opens it.
+  accountEnd: { kind: "ordered", rank: 18 },
+  // What an account did that is limited by the month, under the account's lock; partition: 30 days.
+  accountUse: { kind: "point", rank: 19, expires: true },
+  // How many connection requests a target got, under the lock of its direct queue; partition: day.
+  targetUse: { kind: "point", rank: 24, expires: true },
+  // Names that nobody may take yet, under the locks of the names; partition: 30 days.
+  nameHeld: { kind: "point", rank: 25, expires: true },
   // Connection requests waiting for a user, sealed by their senders; only the authentication service opens it.
   directItem: { kind: "ordered", rank: 13 },
   // What an account drew in a token epoch, so that a repeated draw gets the same answer; partition: token epoch.
   issuance: { kind: "point", rank: 14, expires: true },
-  // A group's public state sealed under its members' key; only the delivery service opens it.
-  group: { kind: "point", rank: 20 },
+  // Ids of groups that may be created; only the delivery service opens it; partition: day. Under the lock of `group`, as
+  // are all rooms of a group.
+  groupReserved: { kind: "point", rank: 19, expires: true },
+  // A group's public state sealed under its members' key; only the delivery service opens it; partition: month.
+  group: { kind: "point", rank: 20, expires: true },
   // A pseudonym's sealed KeyPackages; only the queuing service opens it.
   keyPackage: { kind: "point", rank: 30 },
   // Friendship token digest to pseudonym; only the queuing service opens it.

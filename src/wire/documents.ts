@@ -34,6 +34,42 @@ export const credential = struct({
   notAfter: u32,
 });
 
+/** Clients a user may have. */
+export const MAX_CLIENTS = 10;
+
+/**
+ * All clients of a user, by their keys, and the key that undoes everything: number 1 is signed by its one client, a later
+ * one by `signer`, a client of the list before or, after a loss, that list's recovery key (`clientList`). `previous`: the
+ * digest of the document before (label `clientListDigest`), zeros in the first.
+ */
+export const clientList = struct({
+  version: u8,
+  domain: key,
+  userId: id,
+  number: u32,
+  previous: key,
+  recoveryKey: key,
+  clients: list(key, MAX_CLIENTS),
+  signer: key,
+});
+export const CLIENT_LIST_MAX = 640;
+
+/** What stands for an alias in place of a client credential, signed by the AS intermediate (`aliasCredential`). */
+export const aliasCredential = struct({
+  version: u8,
+  aliasId: id,
+  name: bytes(NAME_MAX),
+  domain: key,
+  aliasKey: key,
+  issuer: key,
+  notBefore: u32,
+  notAfter: u32,
+});
+
+/** A profile is sealed by its owner's client and has one of these lengths. */
+export const PROFILE_LENGTHS: readonly number[] = [1024, 8192, 28672];
+export const PROFILE_MAX = 28672;
+
 /** A sealing key for connection offers, signed by the client's credential key (`connectionPackage`). */
 export const connectionPackage = struct({ version: u8, sealKey: key, notAfter: u32, lastResort: u8 });
 
@@ -50,9 +86,27 @@ export const INTRODUCTION_MAX = CREDENTIAL_MAX + 256;
 /** What is sealed under the friendship's KeyPackage key and published at the queuing service. */
 export const keyPackageBundle = struct({ keyPackage: bytes(KEY_PACKAGE_MAX), introduction: bytes(INTRODUCTION_MAX) });
 
-/** An item of a member's queue, before the ratchet seals it. */
-export const queueItem = struct({ kind: u8, message: bytes(ITEM_MAX) });
-export const itemKinds = { commit: 1, application: 2, welcome: 3 } as const;
+/** The longest message that goes to a member: a commit or a Welcome, or what is left of a large request for it. */
+export const MESSAGE_MAX = 524_288;
+/** What goes to a member's queue, before the ratchet seals it. What is longer than ITEM_MAX travels in parts. */
+export const queueItem = struct({ kind: u8, message: bytes(MESSAGE_MAX) });
+export const itemKinds = { commit: 1, application: 2, welcome: 3, proposal: 4, reset: 5, part: 6 } as const;
+/** The message of a part: the parts' bytes, one behind the other, are the queueItem that was cut. */
+export const ITEM_PART_MAX = ITEM_MAX - 11;
+export const itemPart = struct({ index: u8, count: u8, bytes: bytes(ITEM_PART_MAX) });
+/** The message of a reset: the epoch in which the group is again. */
+export const resetNotice = struct({ groupId: id, epoch: u48 });
+
+export const GROUP_INFO_MAX = 16_384;
+/** A proposal that waits for the next commit, as PublicMessage. */
+export const PROPOSAL_MAX = 1024;
+const TREE_MAX = 1 << 20;
+/** What an external commit is made from: GroupInfo without tree, ratchet tree, the proposals that wait. */
+export const joinInfo = struct({
+  groupInfo: bytes(GROUP_INFO_MAX),
+  tree: bytes(TREE_MAX),
+  proposals: list(bytes(PROPOSAL_MAX), 1000),
+});
 
 /** The plaintext of an MLS application message. */
 export const groupMessage = struct({ kind: u8, body: bytes(3072) });
@@ -65,6 +119,8 @@ export const directory = struct({
   domain: key,
   directoryKey: key,
   rootKey: key,
+  /** Signs the delivery service's own proposals: the external sender of every group (RFC 9420 section 12.1.8.1). */
+  deliveryKey: key,
   intermediate: bytes(256),
   /** A public key says its token type by its length: 32 bytes of 0x0005, 342 of 0x0002. */
   issuers: list(struct({ class: u8, epoch: u32, publicKey: bytes(342), notBefore: u32, notAfter: u32 }), 32),
@@ -86,12 +142,40 @@ export function splitSigned(document: Uint8Array): { body: Uint8Array; signature
   return { body: document.subarray(0, at), signature: document.subarray(at) };
 }
 
-// User names: 3 to 32 of a-z, 0-9, '.', '_', '-', beginning with a letter. ASCII only, so that no two names look alike.
+// User names: 3 to 32 of a-z, 0-9, '.', '_', '-', beginning with a letter; no two separators together, none at the end.
+// ASCII only and lower case only: a name has one form, there is nothing to normalize.
+const isSeparator = (b: number | undefined): boolean => b === 0x2e || b === 0x5f || b === 0x2d;
+
 /** True when `name` (its bytes) is a user name. */
 export function isUserName(name: Uint8Array): boolean {
-  if (name.length < 3 || name.length > NAME_MAX) return false;
+  if (name.length < 3 || name.length > NAME_MAX || isSeparator(name.at(-1))) return false;
   return name.every((b, i) => {
     const letter = b >= 0x61 && b <= 0x7a;
-    return letter || (i > 0 && ((b >= 0x30 && b <= 0x39) || b === 0x2e || b === 0x5f || b === 0x2d));
+    const digit = b >= 0x30 && b <= 0x39;
+    return letter || (i > 0 && (digit || (isSeparator(b) && !isSeparator(name[i - 1]))));
   });
+}
+
+// What looks like something else, written out as the longer of the two (as UTS #39 section 4 does), so that the order in
+// which it is done does not matter.
+const lookalikes: ReadonlyMap<number, string> = new Map([
+  [0x30, "o"], // 0
+  [0x31, "l"], // 1
+  [0x6d, "rn"], // m
+  [0x77, "vv"], // w
+  [0x64, "cl"], // d
+  [0x2e, "-"], // .
+  [0x5f, "-"], // _
+]);
+export const SKELETON_MAX = 2 * NAME_MAX;
+
+/** The skeleton of a name, written into `out` (SKELETON_MAX bytes), as a view: two names with one skeleton look alike. */
+export function skeletonOf(name: Uint8Array, out: Buffer): Buffer {
+  let end = 0;
+  for (const b of name) {
+    const longer = lookalikes.get(b);
+    if (longer === undefined) out[end++] = b;
+    else end += out.write(longer, end, "latin1");
+  }
+  return out.subarray(0, end);
 }

@@ -3,6 +3,7 @@ import { bytes, fixed, list, struct, u32, u48, u8, type Codec, type ValueOf } fr
 import {
   CONNECTION_PACKAGE_MAX,
   CREDENTIAL_MAX,
+  GROUP_INFO_MAX,
   NAME_MAX,
   OFFER_MAX,
   SEALED_ITEM_MAX,
@@ -36,10 +37,13 @@ const operation = <Q, R, L extends Limits>(shape: Shape<Q, R, L>): Shape<Q, R, L
 const id = fixed(16);
 const key = fixed(32);
 const account = { userId: id, clientId: id };
+const member = { groupId: id, groupKey: key, leaf: u32 };
 const small = { request: "small", reply: "small" } as const;
 const nothing = struct({});
 
 export const QUEUE_HANDLE_LENGTH = 88;
+/** A PrivateMessage with an application message in it. */
+const APPLICATION_MAX = 3700;
 export const MAX_BATCH = 100;
 export const MAX_PRICE = 4;
 
@@ -184,15 +188,26 @@ export const operations = {
       full: u8,
     }),
   }),
+  "ds.reserve": operation({
+    number: 43,
+    service: "delivery",
+    caller: "anonymous",
+    token: "create",
+    price: 1,
+    size: small,
+    limits: { idsPerToken: 1 },
+    request: nothing,
+    reply: struct({ groupId: id }),
+  }),
   "ds.create": operation({
     number: 40,
     service: "delivery",
     caller: "anonymous",
     token: "create",
-    price: 2,
+    price: 1,
     size: { request: "medium", reply: "small" },
     limits: { groupsPerToken: 1 },
-    request: struct({ groupId: id, groupKey: key, groupInfo: bytes(16384) }),
+    request: struct({ groupId: id, groupKey: key, groupInfo: bytes(GROUP_INFO_MAX) }),
     reply: nothing,
   }),
   "ds.commit": operation({
@@ -210,7 +225,7 @@ export const operations = {
       nextGroupKey: key,
       leaf: u32,
       commit: bytes(16384),
-      groupInfo: bytes(16384),
+      groupInfo: bytes(GROUP_INFO_MAX),
       welcome: bytes(28672),
     }),
     reply: nothing,
@@ -223,7 +238,19 @@ export const operations = {
     price: 1,
     size: small,
     limits: { messagesPerToken: 1 },
-    request: struct({ groupId: id, groupKey: key, leaf: u32, message: bytes(3700) }),
+    request: struct({ ...member, message: bytes(APPLICATION_MAX) }),
+    reply: nothing,
+  }),
+  "ds.sendTo": operation({
+    number: 45,
+    service: "delivery",
+    caller: "member",
+    token: "deliver",
+    price: 1,
+    size: small,
+    limits: { messagesPerToken: 1 },
+    /** `recipient`: a leaf. */
+    request: struct({ ...member, recipient: u32, message: bytes(APPLICATION_MAX) }),
     reply: nothing,
   }),
 } as const;

@@ -34,6 +34,7 @@ const directory = (change: Partial<ValueOf<typeof documents.directory>> = {}, by
     domain,
     directoryKey: server.publicKey,
     rootKey: root.publicKey,
+    deliveryKey: Buffer.alloc(32, 8),
     intermediate: intermediate(),
     issuers: [],
     envelopeKeys: [{ publicKey: Buffer.alloc(32, 4), notAfter: now + 600 }],

@@ -21,6 +21,7 @@ const samples: { [N in OperationName]: RequestOf<N> } = {
   "qs.claim": { friendshipToken: zeros(32) },
   "qs.mintHandles": { queueId: zeros(16), count: 1 },
   "qs.read": { queueId: zeros(16), acknowledge: 0, wait: 0 },
+  "ds.reserve": {},
   "ds.create": { groupId: zeros(16), groupKey: zeros(32), groupInfo: zeros(9) },
   "ds.commit": {
     groupId: zeros(16),
@@ -32,6 +33,7 @@ const samples: { [N in OperationName]: RequestOf<N> } = {
     welcome: zeros(0),
   },
   "ds.send": { groupId: zeros(16), groupKey: zeros(32), leaf: 0, message: zeros(0) },
+  "ds.sendTo": { groupId: zeros(16), groupKey: zeros(32), leaf: 0, recipient: 1, message: zeros(0) },
 };
 const names = Object.keys(operations) as OperationName[];
 const gated = names.filter((name) => operations[name].token !== "none");

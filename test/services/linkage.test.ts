@@ -15,6 +15,7 @@ const serviceOf: Record<Room, Service | "house"> = {
   directQueue: "auth",
   directItem: "auth",
   issuance: "auth",
+  groupReserved: "delivery",
   group: "delivery",
   keyPackage: "queue",
   friendship: "queue",
@@ -91,6 +92,7 @@ describe("services", () => {
         "directQueue",
         "directItem",
         "keyPackage",
+        "groupReserved",
       ]);
       for (const room of Object.keys(rooms) as Room[]) {
         if (!unused.has(room)) assert.ok(used.has(room), room);

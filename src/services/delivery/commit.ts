@@ -14,12 +14,12 @@ type Request = RequestOf<"ds.commit">;
 export const commit =
   (queue: DeliveryToQueue): Handler<"ds.commit"> =>
   (request, call) =>
-    asMember(call, request, async (group) => {
+    asMember(call, request, async (group, kept) => {
       const welcome = request.welcome.length === 0 ? undefined : request.welcome;
       const staged = group.validateCommit(request.commit, request.groupInfo, welcome, call.now);
       try {
         check(request, staged);
-        saveGroup(call, request.groupId, request.nextGroupKey, staged.next);
+        saveGroup(call, request.groupId, request.nextGroupKey, staged.next, kept);
         await queue.enqueue(call, deliveries(call, request, group, staged));
         return {};
       } finally {

@@ -7,6 +7,7 @@ import { Fault } from "../../fault.ts";
 import { lockedAlloc, wipe } from "../../memory/locked.ts";
 import { PublicGroup, type PublicLeaf } from "../../mls/public-group.ts";
 import type { Call } from "../ports.ts";
+import { find, keep, type Kept } from "./kept.ts";
 
 // A key nobody holds: a leaf that does not exist costs and answers the same as a wrong signature.
 const nobody = Buffer.alloc(32);
@@ -18,12 +19,18 @@ const recordKey = (call: Call, groupId: Uint8Array, groupKey: Uint8Array): Buffe
   derive(call.arena.take(32), "groupState", groupKey, groupId);
 
 /** Seals the group's state under the members' key. The caller holds the group's lock. */
-export function saveGroup(call: Call, groupId: Uint8Array, groupKey: Uint8Array, group: PublicGroup): void {
+export function saveGroup(
+  call: Call,
+  groupId: Uint8Array,
+  groupKey: Uint8Array,
+  group: PublicGroup,
+  before?: Kept,
+): void {
   const state = call.arena.take(group.encodedLength);
   group.encodeInto(state);
   const sealed = call.arena.take(state.length + SEAL_OVERHEAD);
   sealInto(sealed, state, groupId, recordKey(call, groupId, groupKey));
-  call.tx.put("group", groupId, sealed);
+  keep(call, "group", groupId, sealed, before);
 }
 
 /**
@@ -33,17 +40,17 @@ export function saveGroup(call: Call, groupId: Uint8Array, groupKey: Uint8Array,
 export async function asMember<T>(
   call: Call,
   { groupId, groupKey, leaf }: { groupId: Uint8Array; groupKey: Uint8Array; leaf: number },
-  work: (group: PublicGroup) => Promise<T>,
+  work: (group: PublicGroup, kept: Kept | undefined) => Promise<T>,
 ): Promise<T> {
   await call.tx.lock("group", groupId);
   const key = recordKey(call, groupId, groupKey);
-  const sealed = await call.tx.get("group", groupId);
-  const group = PublicGroup.decode(opened(call, sealed, groupId, key));
+  const kept = await find(call, "group", groupId);
+  const group = PublicGroup.decode(opened(call, kept?.value, groupId, key));
   try {
     const member: PublicLeaf | undefined = group.leaf(leaf);
     call.authenticate(member?.signaturePublicKey ?? nobody);
     if (member === undefined) throw new Fault("auth/signature");
-    return await work(group);
+    return await work(group, kept);
   } finally {
     group.wipe();
   }

@@ -1,4 +1,4 @@
-// Passes a member's application message on to all other members.
+// Passes a member's application message on: to all other members, or to one of them.
 import { Fault } from "../../fault.ts";
 import { equal } from "../../memory/locked.ts";
 import { readHandshakeOrPrivate } from "../../mls/messages.ts";
@@ -16,6 +16,21 @@ export const send =
       const others: Uint8Array[] = [];
       for (const [leaf, handle] of group.handles()) if (leaf !== request.leaf) others.push(handle);
       await queue.enqueue(call, [delivery(call, "application", request.message, others)]);
+      return {};
+    });
+
+/**
+ * To one member only; the others will find a generation missing, which their ratchets allow for. Faults as of `send`, and
+ * `group/invalid` for a recipient that is not there.
+ */
+export const sendTo =
+  (queue: DeliveryToQueue): Handler<"ds.sendTo"> =>
+  (request, call) =>
+    asMember(call, request, async (group) => {
+      check(request.message, group);
+      const recipient = group.leaf(request.recipient);
+      if (recipient === undefined || request.recipient === request.leaf) throw new Fault("group/invalid");
+      await queue.enqueue(call, [delivery(call, "application", request.message, [recipient.handle])]);
       return {};
     });
 

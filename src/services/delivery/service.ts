@@ -2,8 +2,15 @@
 import type { DeliveryHandlers, DeliveryToQueue } from "../ports.ts";
 import { commit } from "./commit.ts";
 import { create } from "./create.ts";
-import { send } from "./send.ts";
+import { reserve } from "./reserve.ts";
+import { send, sendTo } from "./send.ts";
 
 export function makeDeliveryService({ queue }: { queue: DeliveryToQueue }): DeliveryHandlers {
-  return { "ds.create": create, "ds.commit": commit(queue), "ds.send": send(queue) };
+  return {
+    "ds.reserve": reserve,
+    "ds.create": create,
+    "ds.commit": commit(queue),
+    "ds.send": send(queue),
+    "ds.sendTo": sendTo(queue),
+  };
 }

@@ -3,7 +3,8 @@ import { openInto, SEAL_OVERHEAD } from "../../../src/crypto/aead.ts";
 import { derive } from "../../../src/crypto/derive.ts";
 import { randomBytes } from "../../../src/crypto/random.ts";
 import { PublicGroup } from "../../../src/mls/public-group.ts";
-import { openArenas, keyPair, Services } from "../services.ts";
+import { find } from "../../../src/services/delivery/kept.ts";
+import { DAY, openArenas, keyPair, Services } from "../services.ts";
 import { TestMember } from "./test-member.ts";
 
 const changed = (bytes: Uint8Array, at: number): Buffer => {
@@ -33,8 +34,8 @@ describe("services/delivery", () => {
   /** The group's record as stored, under the store's own seal. */
   const record = (groupId: Uint8Array): Promise<Buffer | undefined> =>
     services.call(async (call) => {
-      const sealed = await call.tx.get("group", groupId);
-      return sealed && Buffer.from(sealed);
+      const kept = await find(call, "group", groupId);
+      return kept && Buffer.from(kept.value);
     });
   const opens = async (groupId: Uint8Array, groupKey: Uint8Array): Promise<PublicGroup | undefined> => {
     const sealed = await record(groupId);
@@ -92,13 +93,27 @@ describe("services/delivery", () => {
   });
 
   describe("create", () => {
-    it("refuses an id that is taken, and leaves the group as it is", async () => {
-      const request = await bob.founding(Buffer.from(alice.groupId));
-      await refused("group/exists", services.ask("ds.create", request));
+    it("takes an id that was reserved, once, and no other", async () => {
+      const unavailable = { code: "group/unavailable" };
+      await refused("group/unavailable", services.ask("ds.create", await bob.founding(Buffer.from(alice.groupId))));
+      await assert.rejects(services.ask("ds.create", await bob.founding(randomBytes(16))), unavailable);
+      const { groupId } = await services.ask("ds.reserve", {});
+      await services.ask("ds.create", await bob.founding(groupId));
+      await assert.rejects(services.ask("ds.create", await carol.founding(groupId)), unavailable);
+    });
+
+    it("keeps a reservation for its day and the next, over a restart", async () => {
+      const [early, late] = [await services.ask("ds.reserve", {}), await services.ask("ds.reserve", {})];
+      const today = Math.floor(services.now / DAY) * DAY;
+      await services.reopen();
+      services.now = today + 2 * DAY - 1;
+      await services.ask("ds.create", await bob.founding(early.groupId));
+      services.now = today + 2 * DAY;
+      await assert.rejects(services.ask("ds.create", await bob.founding(late.groupId)), { code: "group/unavailable" });
     });
 
     it("gives an id to one of two who ask at the same time", async () => {
-      const groupId = randomBytes(16);
+      const { groupId } = await services.ask("ds.reserve", {});
       const requests = [await bob.founding(groupId), await carol.founding(groupId)];
       const results = await Promise.allSettled(requests.map((request) => services.ask("ds.create", request)));
       assert.deepEqual(results.map(({ status }) => status).toSorted(), ["fulfilled", "rejected"]);
@@ -117,9 +132,10 @@ describe("services/delivery", () => {
       ]) {
         await assert.rejects(services.ask("ds.create", { ...request, groupInfo: bad }), invalid);
       }
-      await assert.rejects(services.ask("ds.create", { ...request, groupId: randomBytes(16) }), invalid);
+      const { groupId } = await services.ask("ds.reserve", {});
+      await assert.rejects(services.ask("ds.create", { ...request, groupId }), invalid);
       await pair();
-      const two = { ...request, groupId: alice.groupId, groupInfo: await alice.group.groupInfo() };
+      const two = { ...request, groupId, groupInfo: await alice.group.groupInfo() };
       await assert.rejects(services.ask("ds.create", two), { code: "group/policy" });
       assert.equal(await record(request.groupId), undefined);
       await services.ask("ds.create", request); // control

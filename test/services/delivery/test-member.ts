@@ -53,7 +53,8 @@ export class TestMember {
     return this.group.groupId;
   }
 
-  async founding(groupId = randomBytes(16)): Promise<RequestOf<"ds.create">> {
+  async founding(id?: Uint8Array): Promise<RequestOf<"ds.create">> {
+    const groupId = id ?? (await this.#services.ask("ds.reserve", {})).groupId;
     const { handle } = this;
     this.#group = await createGroup({ groupId, pseudonym: randomBytes(16), handle, now: this.#services.now });
     return { groupId, groupKey: await this.group.groupKey(), groupInfo: await this.group.groupInfo() };
