@@ -25,13 +25,6 @@ export interface Head {
   readonly set: Buffer;
 }
 
-/** One record's change: its sealed value before and after; undefined where there is none. */
-export interface Change {
-  readonly key: Buffer;
-  readonly before: Buffer | undefined;
-  readonly after: Buffer | undefined;
-}
-
 const LINK = Buffer.of(0);
 const ELEMENT = Buffer.of(1);
 const HEAD_LENGTH = 80; // u64 batch || chain(32) || set(32) || 8 zeros
@@ -62,17 +55,12 @@ export class Journal {
     return { batch: 0, chain: Buffer.alloc(32), set: Buffer.alloc(32) };
   }
 
-  /** The state after a batch with these changes; no key may appear twice. */
-  advance(head: Head, changes: readonly Change[]): Head {
-    const records = changes.flatMap(({ key, before, after }) => [
-      { key, value: before },
-      { key, value: after },
-    ]);
+  /** The state after a batch that leaves the records with this digest. */
+  advance(head: Head, set: Buffer): Head {
     const batch = head.batch + 1;
     const number = Buffer.alloc(8);
     number.writeDoubleBE(batch);
     return this.#keys.use((slab) => {
-      const set = this.digest(head.set, records);
       const chain = derive(Buffer.alloc(32), "recordChain", slab.subarray(0, 32), LINK, head.chain, number, set);
       return { batch, chain, set };
     });

@@ -10,12 +10,20 @@ import { inspect, removeOldViews } from "./inspect.ts";
 import { Journal, sameHead } from "./journal.ts";
 import { openLevel } from "./level-driver.ts";
 import { Locks } from "./locks.ts";
+import { locate, type Location } from "./layer.ts";
 import { type Room, shapeOf } from "./rooms.ts";
 import { KEY_LENGTH, Sealing } from "./sealing.ts";
 import { type Machinery, runWork } from "./transaction.ts";
-import { Writer } from "./writer.ts";
+import { UNREAD, type Write, Writer } from "./writer.ts";
 
 export type { Room } from "./rooms.ts";
+
+/** A name of a point room, or where `Transaction.places` found its record to lie. */
+export type Name = Uint8Array | Place;
+/** Where the record of a name lies: made once for what is locked, read and written. Says nothing of the name. */
+export interface Place extends Location {
+  readonly room: Room;
+}
 
 /**
  * Reads. Values are plaintext in the caller's arena, valid until it closes. Each read sees the newest state, not one
@@ -23,7 +31,9 @@ export type { Room } from "./rooms.ts";
  */
 export interface View {
   /** A point record, or undefined. Expiring rooms need the partition. */
-  get(room: Room, name: Uint8Array, options?: { partition?: number }): Promise<Buffer | undefined>;
+  get(room: Room, name: Name, options?: { partition?: number }): Promise<Buffer | undefined>;
+  /** The records of many names, in their order. Not for expiring rooms. */
+  getMany(room: Room, names: readonly Name[]): Promise<(Buffer | undefined)[]>;
   /** Ordered rooms: items with from <= sequence < to, at most `limit` and at most `maxBytes` of plaintext. */
   range(
     room: Room,
@@ -39,13 +49,19 @@ export interface Transaction extends View {
   /**
    * Exclusive use of these names until the writes of this transaction are queued. Must be called before get or put of
    * a name that is read, modified and written. All names of one room in one call: a later call of the same or a lower
-   * rank throws, unless its names are held already.
+   * rank throws, unless its names are held already. Whoever writes a name that another holds is refused: RangeError.
    */
-  lock(room: Room, ...names: Uint8Array[]): Promise<void>;
+  lock(room: Room, ...names: Name[]): Promise<void>;
+  /** For many names at once, each of which is then locked, read and written by its place. Not for expiring rooms. */
+  places(room: Room, names: readonly Uint8Array[]): Place[];
+  /** Runs `work`, which reads and writes many records, with the store's keys opened once. */
+  together<T>(work: () => T): T;
   /** `value` at most MAX_VALUE_LENGTH bytes; sealed before this returns, so the caller may wipe it at once. */
-  put(room: Room, name: Uint8Array, value: Uint8Array, options?: { partition?: number }): void;
+  put(room: Room, name: Name, value: Uint8Array, options?: { partition?: number }): void;
   putAt(room: Room, name: Uint8Array, sequence: number, value: Uint8Array): void;
-  delete(room: Room, name: Uint8Array, options?: { partition?: number }): void;
+  /** `putAt` where nothing lies: the caller holds the lock under which the row is numbered, and took the next number. */
+  append(room: Room, name: Uint8Array, sequence: number, value: Uint8Array): void;
+  delete(room: Room, name: Name, options?: { partition?: number }): void;
   /** Ordered rooms: all items with from <= sequence < to. Lock the name first. */
   deleteRange(room: Room, name: Uint8Array, from: number, to: number): void;
 }
@@ -172,8 +188,10 @@ export class SealedStore implements Store {
         await writer.queue([], writer.generation); // durable: everything that was queued before
         const entries = await driver.range(from, to, DROP_AT_ONCE, DROP_BYTES);
         if (entries.length === 0) return dropped;
-        const operations = entries.map(({ key }) => ({ key, value: undefined }));
-        await writer.queue(operations, writer.generation);
+        const writes = entries.map(({ key }): Write => {
+          return { ...locate(key), value: undefined, ordered: false, before: UNREAD };
+        });
+        await writer.queue(writes, writer.generation);
         dropped += entries.length;
       }
     });

@@ -5,13 +5,25 @@ import type { Operation, StoreDriver } from "./driver.ts";
 import { type Head, type Journal, sameHead } from "./journal.ts";
 import { Layer, type Unwritten } from "./layer.ts";
 
+/** What the head's digest must lose with a write: the record's sealed value, undefined where there is none. */
+export type Before = Buffer | undefined | typeof UNREAD;
+/** The writer looks it up by itself. */
+export const UNREAD: unique symbol = Symbol("unread");
+
+export interface Write extends Unwritten {
+  /**
+   * What lies there once all writes that were queued earlier are done. Only for what the caller read while it held the
+   * name's lock, or knows by the lock under which a row is numbered: a wrong value spoils the head for good.
+   */
+  readonly before: Before;
+}
+
 /** A queued write that reads must see; whoever saw it must not answer before `durable` resolves. */
-export interface Pending extends Unwritten {
+export interface Pending extends Write {
   readonly durable: Promise<void>;
 }
 
 interface Waiting {
-  readonly operations: readonly Operation[];
   readonly pending: Pending[];
   readonly bytes: number;
   readonly resolve: () => void;
@@ -21,6 +33,8 @@ interface Waiting {
 // One batch holds at most this much; a larger queue waits for the next. Bytes of values, and operations.
 const GROUP_BYTES = 2 << 20;
 const GROUP_OPERATIONS = 4096;
+// Changes that are digested in one go: about two milliseconds.
+const DIGEST_AT_ONCE = 1024;
 
 export class Writer {
   readonly pending = new Layer<Pending>();
@@ -53,7 +67,7 @@ export class Writer {
    * Queues one atomic set of writes behind all earlier ones; they are visible in `pending` when this returns. Resolves
    * when durable. `generation` is the one in which the caller began to read; Fault `store/write` when it has passed.
    */
-  queue(operations: readonly Operation[], generation: number): Promise<void> {
+  queue(writes: readonly Write[], generation: number): Promise<void> {
     if (this.#refused !== undefined) throw this.#refused;
     if (generation !== this.#generation) throw new Fault("store/write");
     let resolve = (): void => {};
@@ -63,10 +77,14 @@ export class Writer {
       reject = no;
     });
     durable.catch(() => {}); // whoever queued it awaits it; readers may or may not
-    const pending = operations.map(({ key, value }) => ({ key, value, durable }));
-    for (const entry of pending) this.pending.set(entry);
-    const bytes = operations.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
-    this.#queue.push({ operations, pending, bytes, resolve, reject });
+    let bytes = 0;
+    const pending = writes.map(({ key, text, value, ordered, before }) => {
+      const entry: Pending = { key, text, value, ordered, before, durable };
+      this.pending.set(entry);
+      bytes += value?.length ?? 0;
+      return entry;
+    });
+    this.#queue.push({ pending, bytes, resolve, reject });
     this.#running ??= this.#run();
     return durable;
   }
@@ -93,7 +111,7 @@ export class Writer {
     let operations = 0;
     for (const next of this.#queue) {
       bytes += next.bytes;
-      operations += next.operations.length;
+      operations += next.pending.length;
       if (group.length > 0 && (bytes > GROUP_BYTES || operations > GROUP_OPERATIONS)) break;
       group.push(next);
     }
@@ -103,14 +121,16 @@ export class Writer {
 
   async #write(group: readonly Waiting[]): Promise<void> {
     if (this.#attempted !== undefined) await this.#settle(this.#attempted);
-    const last = new Map<string, Operation>();
-    for (const { operations } of group)
-      for (const operation of operations) last.set(operation.key.toString("latin1"), operation);
-    const operations = [...last.values()];
-    const before = await this.#driver.getMany(operations.map(({ key }) => key));
-    const changes = operations.map(({ key, value }, i) => ({ key, before: before[i], after: value }));
+    const operations = lastOf(group);
+    const records = await this.#recordsBefore(group);
+    for (const operation of operations) records.push(operation);
+    let set = this.#head.set;
+    for (let at = 0; at < records.length; at += DIGEST_AT_ONCE) {
+      if (at > 0) await new Promise(setImmediate);
+      set = this.#journal.digest(set, records.slice(at, at + DIGEST_AT_ONCE));
+    }
     const [head, record] = this.#journal.together(() => {
-      const next = this.#journal.advance(this.#head, changes);
+      const next = this.#journal.advance(this.#head, set);
       return [next, this.#journal.operation(next)] as const;
     });
     this.#attempted = head;
@@ -119,6 +139,26 @@ export class Writer {
     this.#anchor.write(head);
     this.#attempted = undefined;
     this.#head = head;
+  }
+
+  // What the database holds where this group writes. What the first write of a key knows is what is there.
+  async #recordsBefore(group: readonly Waiting[]): Promise<Operation[]> {
+    const seen = group.length > 1 ? new Set<string>() : undefined;
+    const records: Operation[] = [];
+    const unread: Buffer[] = [];
+    for (const { pending } of group) {
+      for (const { key, text, before } of pending) {
+        if (seen?.has(text) === true) continue;
+        seen?.add(text);
+        if (before === UNREAD) unread.push(key);
+        else if (before !== undefined) records.push({ key, value: before });
+      }
+    }
+    if (unread.length > 0) {
+      const found = await this.#driver.getMany(unread);
+      unread.forEach((key, i) => records.push({ key, value: found[i] }));
+    }
+    return records;
   }
 
   // After a failed write the database holds all of the batch or nothing; anything else means records were lost.
@@ -155,4 +195,13 @@ export class Writer {
     this.#refused ??= new Fault("store/closed");
     await this.drain();
   }
+}
+
+/** The last write of each key. A transaction writes a key once. */
+function lastOf(group: readonly Waiting[]): Operation[] {
+  const [only, ...others] = group;
+  if (only !== undefined && others.length === 0) return [...only.pending];
+  const last = new Map<string, Operation>();
+  for (const { pending } of group) for (const write of pending) last.set(write.text, write);
+  return [...last.values()];
 }

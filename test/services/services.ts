@@ -162,10 +162,14 @@ export class Services {
           };
         const tx = {
           lock: real.lock.bind(real),
+          places: real.places.bind(real),
+          together: real.together.bind(real),
           get: real.get.bind(real),
+          getMany: real.getMany.bind(real),
           range: real.range.bind(real),
           put: counted(real.put.bind(real)),
           putAt: counted(real.putAt.bind(real)),
+          append: counted(real.append.bind(real)),
           delete: counted(real.delete.bind(real)),
           deleteRange: counted(real.deleteRange.bind(real)),
         };
