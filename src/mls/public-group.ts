@@ -1,18 +1,17 @@
 // A group as a server that holds none of its secrets can follow it: public tree, context, and what may come next.
 // It cannot check membership tags, confirmation tags, what path and Welcome ciphertexts hold, nor external_pub: a
 // malicious member can get an unusable commit accepted, which members notice and recover from.
-import type { GroupInfo, LeafNode, RatchetTree } from "ts-mls";
+import type { GroupInfo, RatchetTree } from "ts-mls";
 import { Fault } from "../fault.ts";
 import { wipe } from "../memory/locked.ts";
 import { allowed, sameBytes, valid, within } from "./codec.ts";
 import { readGroupInfo, readPublicMessage, readRatchetTree } from "./messages.ts";
 import { type PublicLeaf, Roster } from "./public-roster.ts";
 import { decodeState, encodingOf, monthOf, openTree, type PublicState, type StateEncoding } from "./public-state.ts";
-import { PublicTree } from "./public-tree.ts";
+import { PublicTree, type Take } from "./public-tree.ts";
 import { KEY_LENGTH, MAX_KEY_PACKAGE } from "./suite.ts";
 import { applyCommit, checkFraming, commitParts, nextContext } from "./validation-commit.ts";
 import { checkContext, checkGroupInfo, checkMembers, checkWelcome } from "./validation-group.ts";
-import { handleOf, pseudonymOf } from "./validation-leaf.ts";
 
 export type { PublicLeaf };
 
@@ -34,12 +33,14 @@ export interface StagedCommit {
 export class PublicGroup {
   readonly #state: PublicState;
   readonly #own: readonly Uint8Array[];
+  readonly #take: Take | undefined;
   #opened: PublicTree | undefined;
   #encoded: StateEncoding | undefined;
 
-  private constructor(state: PublicState, own: readonly Uint8Array[] = []) {
+  private constructor(state: PublicState, own: readonly Uint8Array[] = [], take?: Take) {
     this.#state = state;
     this.#own = own;
+    this.#take = take;
   }
 
   /**
@@ -71,19 +72,22 @@ export class PublicGroup {
     checkMembers(tree, context, now);
     checkGroupInfo(info, tree.leaf(info.signer), context, info.confirmationTag, true);
     const month = monthOf(now);
-    const roster = Roster.of(Array.from(tree.leaves(), ([index, leaf]) => [index, publicLeaf(leaf, month)]));
+    const roster = Roster.of(tree, month);
     const { confirmationTag } = info;
     const state = { context, confirmationTag, groupInfo, lastCommitter: undefined, pending: [], roster, tree };
-    return new PublicGroup(state, [roster.bytes]);
+    return new PublicGroup(state);
   }
 
-  /** The group of a state that `encodeInto` wrote. The caller has authenticated the bytes; only their form is checked. */
-  static decode(state: Uint8Array): PublicGroup {
-    return new PublicGroup(decodeState(state));
+  /**
+   * The group of a state that `encodeInto` wrote. The caller has authenticated the bytes; only their form is checked.
+   * `take` gives the memory of what a commit to it computes.
+   */
+  static decode(state: Uint8Array, take?: Take): PublicGroup {
+    return new PublicGroup(decodeState(state), [], take);
   }
 
   get #tree(): PublicTree {
-    return (this.#opened ??= openTree(this.#state.tree));
+    return (this.#opened ??= openTree(this.#state.tree, this.#take));
   }
 
   /** Bytes `encodeInto` will write. */
@@ -166,11 +170,11 @@ export class PublicGroup {
       checkGroupInfo(info, tree.leaf(info.signer), context, parts.confirmationTag, false);
       checkWelcome(welcome, parts.adds);
       const month = monthOf(now);
-      const roster = Roster.of(Array.from(tree.leaves(), ([index, leaf]) => [index, publicLeaf(leaf, month)]));
       const { confirmationTag, committer: lastCommitter } = parts;
+      const change = { committer: lastCommitter, added, removed: parts.removes };
+      const roster = this.#state.roster.next(this.#tree, tree, change, month);
       const next = new PublicGroup({ context, confirmationTag, groupInfo, lastCommitter, pending: [], roster, tree }, [
         own,
-        roster.bytes,
       ]);
       return { next, committer: parts.committer, added, removed: parts.removes };
     } catch (error) {
@@ -187,13 +191,6 @@ export class PublicGroup {
     wipe(...this.#own);
   }
 }
-
-const publicLeaf = (leaf: LeafNode, month: number): PublicLeaf => ({
-  signaturePublicKey: leaf.signaturePublicKey,
-  handle: handleOf(leaf),
-  pseudonym: pseudonymOf(leaf),
-  month,
-});
 
 /** The ratchet_tree extension's bytes. */
 function treeIn(info: GroupInfo): Uint8Array {

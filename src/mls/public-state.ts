@@ -10,10 +10,9 @@ import {
   varLenTypeEncoder,
 } from "ts-mls/codec/variableLength.js";
 import { decodeGroupContext, groupContextEncoder } from "ts-mls/groupContext.js";
-import { decodeRatchetTree, ratchetTreeEncoder } from "ts-mls/ratchetTree.js";
-import { decodeOwn, decodeOwnStart, valid } from "./codec.ts";
+import { decodeOwnStart, valid } from "./codec.ts";
 import { Roster } from "./public-roster.ts";
-import { PublicTree } from "./public-tree.ts";
+import { PublicTree, type Take } from "./public-tree.ts";
 
 /** A Remove proposal that waits for a commit, verified when it was taken. */
 export interface PendingRemoval {
@@ -35,13 +34,20 @@ interface Head {
   readonly pending: readonly PendingRemoval[];
 }
 
-export interface PublicState extends Head {
-  readonly roster: Roster;
-  /** Decoded, or as it stands in the stored state. */
-  readonly tree: PublicTree | Uint8Array;
+/** A tree as it stands in the stored state: it is opened for a commit only. */
+interface StoredTree {
+  /** ratchet_tree (RFC 9420 section 12.4.3.3). */
+  readonly encoded: Buffer;
+  /** The tree hashes of its parents. */
+  readonly hashes: Buffer;
 }
 
-// The stored state: head || roster || u32 length || ratchet tree (RFC 9420 section 12.4.3.3).
+export interface PublicState extends Head {
+  readonly roster: Roster;
+  readonly tree: PublicTree | StoredTree;
+}
+
+// The stored state: head || roster || u32 length || ratchet tree || hashes.
 const NOBODY = 0xffff_ffff;
 const pendingEncoder = contramapBufferEncoders<[number, Uint8Array], PendingRemoval>(
   [uint32Encoder, varLenDataEncoder],
@@ -74,43 +80,49 @@ export interface StateEncoding {
 }
 
 export function encodingOf(state: PublicState): StateEncoding {
+  const { roster, tree } = state;
   const [headLength, writeHead] = headEncoder(state);
-  const { bytes: roster } = state.roster;
-  const [treeLength, writeTree] = treeEncoding(state.tree);
-  const treeAt = headLength + roster.length + TREE_LENGTH;
+  const encodedLength = treeLength(tree);
+  const hashesLength = tree instanceof PublicTree ? tree.hashesLength : tree.hashes.length;
   return {
-    length: treeAt + treeLength,
+    length: headLength + roster.encodedLength + TREE_LENGTH + encodedLength + hashesLength,
     write(out) {
+      const bytes = Buffer.from(out.buffer, out.byteOffset, out.length);
       writeHead(out.byteOffset, out.buffer as ArrayBuffer);
-      out.set(roster, headLength);
-      Buffer.from(out.buffer, out.byteOffset, out.length).writeUInt32BE(treeLength, treeAt - TREE_LENGTH);
-      writeTree(out.subarray(treeAt));
+      const treeAt = bytes.writeUInt32BE(encodedLength, roster.encodeInto(bytes, headLength));
+      const hashesAt = writeTree(tree, bytes, treeAt);
+      if (tree instanceof PublicTree) tree.hashesInto(bytes, hashesAt);
+      else bytes.set(tree.hashes, hashesAt);
     },
   };
 }
 
-/** The ratchet tree's TLS form: its length, and what writes it. */
-export function treeEncoding(tree: PublicTree | Uint8Array): [length: number, write: (out: Uint8Array) => void] {
-  if (!(tree instanceof PublicTree)) return [tree.length, (out) => out.set(tree)];
-  const [length, write] = ratchetTreeEncoder(tree.export());
-  return [length, (out) => write(out.byteOffset, out.buffer as ArrayBuffer)];
+/** Bytes of the ratchet tree's TLS form. */
+export const treeLength = (tree: PublicState["tree"]): number =>
+  tree instanceof PublicTree ? tree.encodedLength : tree.encoded.length;
+
+/** Writes the ratchet tree's TLS form at `offset`; returns where it ends. */
+export function writeTree(tree: PublicState["tree"], out: Buffer, offset: number): number {
+  if (tree instanceof PublicTree) return tree.encodeInto(out, offset);
+  out.set(tree.encoded, offset);
+  return offset + tree.encoded.length;
 }
 
 /** A state that `encodingOf` wrote; the caller has authenticated the bytes, only their form is checked. Views of `bytes`. */
 export function decodeState(bytes: Uint8Array): PublicState {
   const [head, headLength] = decodeOwnStart(decodeHead, bytes);
   const rest = Buffer.from(bytes.buffer, bytes.byteOffset + headLength, bytes.length - headLength);
-  const roster = new Roster(rest);
-  const treeAt = roster.bytes.length + TREE_LENGTH;
+  const [roster, rosterLength] = Roster.open(rest);
+  const treeAt = rosterLength + TREE_LENGTH;
   valid(rest.length >= treeAt);
-  const tree = rest.subarray(treeAt);
-  valid(rest.readUInt32BE(treeAt - TREE_LENGTH) === tree.length);
-  return { ...head, roster, tree };
+  const hashesAt = treeAt + rest.readUInt32BE(rosterLength);
+  valid(rest.length >= hashesAt);
+  return { ...head, roster, tree: { encoded: rest.subarray(treeAt, hashesAt), hashes: rest.subarray(hashesAt) } };
 }
 
-/** The tree to work on. Throws Fault `group/invalid` for a stored one that is none. */
-export const openTree = (tree: PublicTree | Uint8Array): PublicTree =>
-  tree instanceof PublicTree ? tree : PublicTree.from(decodeOwn(decodeRatchetTree, tree));
+/** The tree to work on. Throws Fault `group/invalid`, `group/limit` for a stored one that is none. */
+export const openTree = (tree: PublicState["tree"], take?: Take): PublicTree =>
+  tree instanceof PublicTree ? tree : PublicTree.open(tree.encoded, tree.hashes, take);
 
 /** Seconds of a mean Gregorian month. */
 const MONTH = 2_629_746;

@@ -1,17 +1,29 @@
-// The public ratchet tree (RFC 9420 sections 4.1, 7.7 to 7.9) with cached subtree hashes: a commit costs O(log n) hashes.
-import type { LeafNode, Node, ParentNode, RatchetTree } from "ts-mls";
-import { parentHashInputEncoder } from "ts-mls/parentHash.js";
-import { leafNodeHashInputEncoder, parentNodeHashInputEncoder } from "ts-mls/treeHash.js";
+// The public ratchet tree (RFC 9420 sections 4.1, 7.7 to 7.9) with its hashes: to open it is to find where its nodes are,
+// a commit costs O(log n) hashes, and what did not change is copied when the tree is written.
+import type { LeafNode, ParentNode, RatchetTree } from "ts-mls";
+import { encodeRatchetTree } from "ts-mls/ratchetTree.js";
+import { parentNodeEncoder } from "ts-mls/parentNode.js";
+import { sha256 } from "../crypto/hash.ts";
 import { Fault } from "../fault.ts";
 import { wipe } from "../memory/locked.ts";
-import { valid, within } from "./codec.ts";
-import { hashEncoded } from "./signed.ts";
+import { valid, withEncoded, within, withScratch } from "./codec.ts";
+import { lengthOf } from "./signed.ts";
 import { MAX_NODES } from "./suite.ts";
+import { indexTree } from "./tree-index.ts";
 import { directPath, isLeaf, leafRange, left, parentOf, right, rootOf } from "./tree-math.ts";
+import { TreeNodes } from "./tree-nodes.ts";
 
 const HASH = 32;
+const LEAF = Buffer.of(1);
+const PARENT = Buffer.of(2);
+const PRESENT = Buffer.of(1);
+const ABSENT = Buffer.of(0);
+const HASH_LENGTH = lengthOf(HASH);
+
+/** Memory for what an object computes for itself. Whoever gives it may take it back once the object is not used any more. */
+export type Take = (size: number) => Buffer;
 // Small typed arrays live in the V8 heap, where collection copies them; from 65 bytes on they do not.
-const offHeap = (size: number): Buffer => Buffer.allocUnsafeSlow(Math.max(size, 65));
+export const offHeap: Take = (size) => Buffer.allocUnsafeSlow(Math.max(size, 65)).subarray(0, size);
 
 /** A node of a leaf's filtered direct path (section 4.1.2) and its child on the copath. */
 interface PathStep {
@@ -19,72 +31,114 @@ interface PathStep {
   readonly copath: number;
 }
 
+/** Hashes are kept for parents only, each at its place among them: a leaf's is made when one above it is. */
+const slotOf = (parent: number): number => (parent - 1) / 2;
+const slots = (size: number): number => (size - 1) / 2;
+
 /**
- * A tree whose nodes are views of the bytes it was decoded from. Edits change this object only; `clone` first to stage.
- * `wipe` clears the hashes kept here; the caller wipes the decoded bytes.
+ * All byte strings are views: of the encoding it was opened from, of what was put in since. Edits change this object
+ * only; `clone` first to stage. `wipe` clears what this object computed; the caller wipes the rest.
  */
 export class PublicTree {
-  #nodes: (Node | undefined)[];
+  readonly #nodes: TreeNodes;
+  readonly #take: Take;
+  readonly #own: Buffer[] = [];
   #hashes: Buffer;
   #known: Uint8Array;
-  #parentHashes: Buffer | undefined;
+  // no leaf before this one is blank
+  #filled = 0;
 
-  private constructor(nodes: (Node | undefined)[], hashes: Buffer, known: Uint8Array) {
+  private constructor(nodes: TreeNodes, take: Take, hashes?: Buffer) {
     this.#nodes = nodes;
-    this.#hashes = hashes;
-    this.#known = known;
+    this.#take = take;
+    this.#hashes = hashes ?? this.#kept(slots(nodes.size) * HASH);
+    this.#known = new Uint8Array(slots(nodes.size)).fill(hashes === undefined ? 0 : 1);
   }
 
-  /** Pads to a full tree and checks that leaves and parents stand where they may (section 12.4.3.1). */
-  static from(tree: RatchetTree): PublicTree {
-    let size = 1;
-    while (size < tree.length) size = size * 2 + 1;
-    within(size <= MAX_NODES);
-    const nodes: (Node | undefined)[] = [];
-    for (let x = 0; x < size; x++) {
-      const node = tree[x];
-      valid(node === undefined || (node.nodeType === "leaf") === isLeaf(x));
-      nodes.push(node);
-    }
-    return new PublicTree(nodes, offHeap(size * HASH), new Uint8Array(size));
+  /**
+   * The tree of `nodes`, an encoded ratchet_tree, with the hashes that `hashesInto` wrote for it. Both are authentic:
+   * only what could make this code fail is checked. Throws Fault `group/invalid`, `group/limit`.
+   */
+  static open(encoded: Buffer, hashes: Buffer, take: Take = offHeap): PublicTree {
+    const nodes = new TreeNodes(indexTree(encoded));
+    valid(hashes.length === slots(nodes.size) * HASH);
+    return new PublicTree(nodes, take, hashes);
+  }
+
+  /** The tree of nodes that were checked for their form alone. Throws Fault `group/invalid`, `group/limit`. */
+  static from(tree: RatchetTree, take: Take = offHeap): PublicTree {
+    // before it is encoded: the library overflows the stack on what is far too large
+    within(tree.length <= MAX_NODES);
+    const { buffer, byteOffset, length } = encodeRatchetTree(tree);
+    const encoded = Buffer.from(buffer, byteOffset, length);
+    const result = new PublicTree(new TreeNodes(indexTree(encoded)), take);
+    result.#own.push(encoded);
+    return result;
   }
 
   clone(): PublicTree {
-    const hashes = offHeap(this.#hashes.length);
-    hashes.set(this.#hashes);
-    return new PublicTree(this.#nodes.slice(), hashes, this.#known.slice());
+    const copy = new PublicTree(new TreeNodes(this.#nodes), this.#take);
+    copy.#hashes.set(this.#hashes);
+    copy.#known.set(this.#known);
+    copy.#filled = this.#filled;
+    return copy;
   }
 
   wipe(): void {
-    wipe(this.#hashes, this.#parentHashes);
+    wipe(...this.#own);
     this.#known.fill(0);
   }
 
-  get size(): number {
-    return this.#nodes.length;
-  }
-  get root(): number {
-    return rootOf(this.#nodes.length);
-  }
-  get nodes(): readonly (Node | undefined)[] {
-    return this.#nodes;
+  #kept(size: number): Buffer {
+    const memory = this.#take(size);
+    this.#own.push(memory);
+    return memory;
   }
 
+  get size(): number {
+    return this.#nodes.size;
+  }
+  get root(): number {
+    return rootOf(this.size);
+  }
+  get memberCount(): number {
+    return this.#nodes.members;
+  }
+
+  isBlank(x: number): boolean {
+    return this.#nodes.isBlank(x);
+  }
+
+  /** The leaf of leaf index `index`. Decoded each time. */
   leaf(index: number): LeafNode | undefined {
-    const node = Number.isInteger(index) && index >= 0 ? this.#nodes[2 * index] : undefined;
-    return node?.nodeType === "leaf" ? node.leaf : undefined;
+    return Number.isInteger(index) ? this.#nodes.leaf(2 * index) : undefined;
   }
 
   parent(x: number): ParentNode | undefined {
-    const node = this.#nodes[x];
-    return node?.nodeType === "parent" ? node.parent : undefined;
+    return this.#nodes.parent(x);
   }
 
+  /** Every leaf, decoded: for a tree that arrives from outside. */
   *leaves(): Generator<[index: number, leaf: LeafNode]> {
-    for (let x = 0; x < this.#nodes.length; x += 2) {
-      const node = this.#nodes[x];
-      if (node?.nodeType === "leaf") yield [x / 2, node.leaf];
+    for (let index = 0; 2 * index < this.size; index++) {
+      const leaf = this.leaf(index);
+      if (leaf !== undefined) yield [index, leaf];
     }
+  }
+
+  /** True when some node has `key` as its encryption key. */
+  holdsEncryptionKey(key: Uint8Array): boolean {
+    return this.#nodes.holdsEncryptionKey(key);
+  }
+
+  /** True when some leaf has `key` as its signature key. */
+  holdsSignatureKey(key: Uint8Array): boolean {
+    return this.#nodes.holdsSignatureKey(key);
+  }
+
+  /** The leaf index of a pseudonym. */
+  leafOf(pseudonym: Uint8Array): number | undefined {
+    return this.#nodes.leafOf(pseudonym);
   }
 
   directPath(x: number): number[] {
@@ -93,10 +147,9 @@ export class PublicTree {
 
   /** Section 4.1.1. */
   resolution(x: number, out: number[] = []): number[] {
-    const node = this.#nodes[x];
-    if (node !== undefined) {
+    if (!this.isBlank(x)) {
       out.push(x);
-      if (node.nodeType === "parent") for (const leaf of node.parent.unmergedLeaves) out.push(2 * leaf);
+      for (const leaf of this.#nodes.unmerged(x)) out.push(2 * leaf);
     } else if (!isLeaf(x)) {
       this.resolution(left(x), out);
       this.resolution(right(x), out);
@@ -105,9 +158,7 @@ export class PublicTree {
   }
 
   #hasResolution(x: number): boolean {
-    return (
-      this.#nodes[x] !== undefined || (!isLeaf(x) && (this.#hasResolution(left(x)) || this.#hasResolution(right(x))))
-    );
+    return !this.isBlank(x) || (!isLeaf(x) && (this.#hasResolution(left(x)) || this.#hasResolution(right(x))));
   }
 
   /** Section 4.1.2: the direct path without nodes whose copath child has an empty resolution. Lowest first. */
@@ -123,114 +174,159 @@ export class PublicTree {
   }
 
   #changed(x: number): void {
-    this.#known[x] = 0;
-    while (x !== this.root) this.#known[(x = parentOf(x))] = 0;
+    for (const above of this.directPath(x)) this.#known[slotOf(above)] = 0;
   }
 
   setLeaf(index: number, leaf: LeafNode): void {
-    this.#nodes[2 * index] = { nodeType: "leaf", leaf };
+    this.#nodes.put(2 * index, { nodeType: "leaf", leaf });
     this.#changed(2 * index);
   }
 
   /** Section 12.1.1: leftmost blank leaf, or twice the tree; the new leaf is unmerged at every non-blank parent above it. */
   add(leaf: LeafNode): number {
-    let x = 0;
-    while (x < this.size && this.#nodes[x] !== undefined) x += 2;
-    if (x > this.size) this.#grow();
-    const index = x / 2;
+    let index = this.#filled;
+    while (2 * index < this.size && !this.isBlank(2 * index)) index++;
+    this.#filled = index;
+    if (2 * index > this.size) this.#resize(2 * this.size + 1);
     this.setLeaf(index, leaf);
-    for (const above of this.directPath(x)) {
+    for (const above of this.directPath(2 * index)) {
       const parent = this.parent(above);
       if (parent === undefined) continue;
       const unmergedLeaves = [...parent.unmergedLeaves, index].sort((a, b) => a - b);
-      this.#nodes[above] = { nodeType: "parent", parent: { ...parent, unmergedLeaves } };
+      this.#nodes.put(above, { nodeType: "parent", parent: { ...parent, unmergedLeaves } });
     }
     return index;
   }
 
-  #grow(): void {
-    const size = this.size * 2 + 1;
+  #resize(size: number): void {
     within(size <= MAX_NODES);
-    while (this.#nodes.length < size) this.#nodes.push(undefined);
-    const hashes = offHeap(size * HASH);
-    hashes.set(this.#hashes.subarray(0, this.#known.length * HASH));
-    wipe(this.#hashes);
-    this.#hashes = hashes;
-    const known = new Uint8Array(size);
-    known.set(this.#known);
-    this.#known = known;
+    const [hashes, known] = [this.#hashes, this.#known];
+    this.#nodes.resize(size);
+    this.#hashes = this.#kept(slots(size) * HASH);
+    this.#hashes.set(hashes.subarray(0, this.#hashes.length));
+    this.#known = new Uint8Array(slots(size));
+    this.#known.set(known.subarray(0, this.#known.length));
   }
 
   /** Section 12.1.3: blanks the leaf and its direct path, then drops blank right halves (section 7.7). */
   remove(index: number): void {
-    for (const x of this.directPath(2 * index)) this.#nodes[x] = undefined;
-    this.#nodes[2 * index] = undefined;
+    for (const x of this.directPath(2 * index)) this.#nodes.put(x, undefined);
+    this.#nodes.put(2 * index, undefined);
     this.#changed(2 * index);
-    while (this.size > 1 && this.#nodes.slice(this.root).every((node) => node === undefined)) {
-      this.#nodes.length = rootOf(this.size);
-      this.#known = this.#known.slice(0, this.size);
-    }
+    this.#filled = Math.min(this.#filled, index);
+    const { last } = this.#nodes;
+    let { size } = this;
+    while (size > 1 && last < rootOf(size)) size = rootOf(size);
+    if (size < this.size) this.#resize(size);
   }
 
   /**
    * Section 7.5: puts the public part of an UpdatePath in place and computes the parent hashes from the root down
    * (section 7.9.2). Returns the parent_hash that the sender's new leaf must carry.
    */
-  mergePath(leaf: number, path: PathStep[], keys: readonly Uint8Array[]): Uint8Array {
-    for (const x of this.directPath(2 * leaf)) this.#nodes[x] = undefined;
+  mergePath(leaf: number, path: readonly PathStep[], keys: readonly Uint8Array[]): Uint8Array {
+    for (const x of this.directPath(2 * leaf)) this.#nodes.put(x, undefined);
     this.#changed(2 * leaf);
-    const slab = (this.#parentHashes = offHeap(path.length * HASH));
+    const slab = this.#kept(path.length * HASH);
     let parentHash: Uint8Array = new Uint8Array(0);
     for (let k = path.length - 1; k >= 0; k--) {
       const step = path[k];
       const hpkePublicKey = keys[k];
       if (step === undefined || hpkePublicKey === undefined) throw new Fault("group/invalid");
-      this.#nodes[step.node] = { nodeType: "parent", parent: { hpkePublicKey, parentHash, unmergedLeaves: [] } };
+      const parent: ParentNode = { hpkePublicKey, parentHash, unmergedLeaves: [] };
+      this.#nodes.put(step.node, { nodeType: "parent", parent });
       // unmerged_leaves is empty, so the original sibling tree hash is the current one
-      const input = { encryptionKey: hpkePublicKey, parentHash, originalSiblingTreeHash: this.hash(step.copath) };
-      parentHash = hashEncoded(slab.subarray(k * HASH, (k + 1) * HASH), parentHashInputEncoder, input);
+      parentHash = this.parentHash(slab.subarray(k * HASH, (k + 1) * HASH), parent, step.copath);
     }
     return parentHash;
   }
 
-  /** Section 7.8: the tree hash of the whole tree, a view of this tree's cache. */
-  treeHash(): Uint8Array {
+  /** Section 7.9: the parent hash of `parent` over its child `sibling`, 32 bytes, written into `out`. */
+  parentHash(out: Buffer, parent: ParentNode, sibling: number): Buffer {
+    const { hpkePublicKey: key, parentHash, unmergedLeaves } = parent;
+    return withScratch(HASH, (original) => {
+      this.#hashInto(original, sibling, unmergedLeaves);
+      return sha256(out, lengthOf(key.length), key, lengthOf(parentHash.length), parentHash, HASH_LENGTH, original);
+    });
+  }
+
+  /** Section 7.8: the tree hash of the whole tree, 32 bytes in this tree's memory. */
+  treeHash(): Buffer {
     return this.hash(this.root);
   }
 
-  hash(x: number): Uint8Array {
-    const out = this.#hashes.subarray(x * HASH, (x + 1) * HASH);
-    if (this.#known[x] === 0) {
-      this.#compute(out, x, (y) => this.hash(y));
-      this.#known[x] = 1;
+  /** Section 7.8, of one node. */
+  hash(x: number): Buffer {
+    if (isLeaf(x)) return this.#leafHash(this.#kept(HASH), x);
+    const slot = slotOf(x);
+    const out = this.#hashes.subarray(slot * HASH, (slot + 1) * HASH);
+    if (this.#known[slot] === 0) {
+      this.#computed(out, x);
+      this.#known[slot] = 1;
     }
     return out;
   }
 
-  /** Section 7.9: the hash of subtree `x` as it was before the leaves of `without` were added. */
-  originalHash(x: number, without: readonly number[]): Uint8Array {
+  // The hash of subtree `x` as it was before the leaves of `without` were added (section 7.9).
+  #hashInto(out: Buffer, x: number, without: readonly number[]): void {
     const [first, last] = leafRange(x);
-    if (!without.some((leaf) => leaf >= first && leaf <= last)) return this.hash(x);
-    return this.#compute(offHeap(HASH).subarray(0, HASH), x, (y) => this.originalHash(y, without), without);
+    const less = without.some((leaf) => leaf >= first && leaf <= last);
+    if (isLeaf(x)) this.#leafHash(out, x, less);
+    else if (less) this.#computed(out, x, without);
+    else out.set(this.hash(x));
   }
 
-  #compute(out: Buffer, x: number, hashOf: (y: number) => Uint8Array, without: readonly number[] = []): Buffer {
-    if (isLeaf(x)) {
-      const leafNode = without.includes(x / 2) ? undefined : this.leaf(x / 2);
-      return hashEncoded(out, leafNodeHashInputEncoder, { nodeType: "leaf", leafIndex: x / 2, leafNode });
-    }
-    let parentNode = this.parent(x);
-    if (parentNode !== undefined && without.length > 0) {
-      const unmergedLeaves = parentNode.unmergedLeaves.filter((leaf) => !without.includes(leaf));
-      parentNode = { ...parentNode, unmergedLeaves };
-    }
-    const leftHash = hashOf(left(x));
-    const rightHash = hashOf(right(x));
-    return hashEncoded(out, parentNodeHashInputEncoder, { nodeType: "parent", parentNode, leftHash, rightHash });
+  #leafHash(out: Buffer, x: number, blank = this.isBlank(x)): Buffer {
+    const index = Buffer.alloc(4);
+    index.writeUInt32BE(x / 2);
+    if (blank || this.isBlank(x)) return sha256(out, LEAF, index, ABSENT);
+    return this.#nodes.withEncoding(x, (leaf) => sha256(out, LEAF, index, PRESENT, leaf));
+  }
+
+  #computed(out: Buffer, x: number, without: readonly number[] = []): void {
+    withScratch(2 * HASH, (both) => {
+      const [leftHash, rightHash] = [both.subarray(0, HASH), both.subarray(HASH)];
+      this.#hashInto(leftHash, left(x), without);
+      this.#hashInto(rightHash, right(x), without);
+      const children = [HASH_LENGTH, leftHash, HASH_LENGTH, rightHash] as const;
+      const parent = without.length === 0 ? undefined : this.parent(x);
+      if (this.isBlank(x)) sha256(out, PARENT, ABSENT, ...children);
+      else if (parent === undefined)
+        this.#nodes.withEncoding(x, (bytes) => sha256(out, PARENT, PRESENT, bytes, ...children));
+      else {
+        const unmergedLeaves = parent.unmergedLeaves.filter((leaf) => !without.includes(leaf));
+        withEncoded(parentNodeEncoder, { ...parent, unmergedLeaves }, (bytes) =>
+          sha256(out, PARENT, PRESENT, bytes, ...children),
+        );
+      }
+    });
   }
 
   /** The nodes as the library encodes and imports them. */
   export(): RatchetTree {
-    return this.#nodes.slice();
+    return this.#nodes.export();
+  }
+
+  /** Bytes of the encoded ratchet_tree. */
+  get encodedLength(): number {
+    return this.#nodes.encodedLength;
+  }
+
+  /** Writes the encoded ratchet_tree at `offset`; returns where it ends. */
+  encodeInto(out: Buffer, offset: number): number {
+    return this.#nodes.encodeInto(out, offset);
+  }
+
+  /** Bytes of the hashes that `open` wants beside the encoding. */
+  get hashesLength(): number {
+    return slots(this.size) * HASH;
+  }
+
+  /** Writes the hashes at `offset`; returns where they end. */
+  hashesInto(out: Buffer, offset: number): number {
+    // makes those that are missing
+    this.treeHash();
+    out.set(this.#hashes, offset);
+    return offset + this.#hashes.length;
   }
 }

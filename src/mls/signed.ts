@@ -5,7 +5,7 @@ import { lengthEncoder } from "ts-mls/codec/variableLength.js";
 import { keyPackageEncoder } from "ts-mls/keyPackage.js";
 import { sha256 } from "../crypto/hash.ts";
 import { ed25519Verify } from "../crypto/mls-provider.ts";
-import { withEncoded, withScratch } from "./codec.ts";
+import { withScratch } from "./codec.ts";
 
 const ascii = (text: string): Buffer => Buffer.from(text, "latin1");
 const withLength = (label: string): Buffer => Buffer.concat([Buffer.from([label.length]), ascii(label)]);
@@ -46,6 +46,10 @@ export const verifyWithLabel = <T>(
 export const keyPackageRef = <B extends Uint8Array>(out: B, keyPackage: KeyPackage): B =>
   withPrefixed(KEY_PACKAGE_REF, keyPackageEncoder, keyPackage, (bytes) => sha256(out, bytes));
 
-/** out = SHA-256(encoding of `value`). */
-export const hashEncoded = <T, B extends Uint8Array>(out: B, encoder: BufferEncoder<T>, value: T): B =>
-  withEncoded(encoder, value, (bytes) => sha256(out, bytes));
+/** The length in front of an opaque<V> (RFC 9420 section 2.1.2). */
+export function lengthOf(length: number): Buffer {
+  const [size, write] = lengthEncoder(length);
+  const out = Buffer.alloc(size);
+  write(out.byteOffset, out.buffer as ArrayBuffer);
+  return out;
+}

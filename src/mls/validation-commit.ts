@@ -10,7 +10,6 @@ import type { PublicTree } from "./public-tree.ts";
 import { verifyWithLabel } from "./signed.ts";
 import { KEY_LENGTH, MAX_MEMBERS } from "./suite.ts";
 import { checkKeyPackage, checkLeaf, handleOf, pseudonymOf } from "./validation-leaf.ts";
-import { holdsEncryptionKey } from "./validation-tree.ts";
 
 /** Bytes of a sealed path secret: 32 and the AEAD's tag. */
 const PATH_SECRET_CIPHERTEXT = 48;
@@ -83,19 +82,15 @@ export function applyCommit(tree: PublicTree, parts: CommitParts, context: Group
     checkNewcomer(tree, keyPackage.leafNode);
     return tree.add(keyPackage.leafNode);
   });
-  within([...tree.leaves()].length <= MAX_MEMBERS);
+  within(tree.memberCount <= MAX_MEMBERS);
   applyPath(tree, committer, before, path, added, context);
   return added;
 }
 
 // 7.3 and 12.2: a leaf that comes in shares no key with the tree; policy: and no pseudonym.
 function checkNewcomer(tree: PublicTree, leaf: LeafNode): void {
-  const pseudonym = pseudonymOf(leaf);
-  valid(!holdsEncryptionKey(tree, leaf.hpkePublicKey));
-  for (const [, other] of tree.leaves()) {
-    valid(!sameBytes(other.signaturePublicKey, leaf.signaturePublicKey));
-    allowed(!sameBytes(pseudonymOf(other), pseudonym));
-  }
+  valid(!tree.holdsEncryptionKey(leaf.hpkePublicKey) && !tree.holdsSignatureKey(leaf.signaturePublicKey));
+  allowed(tree.leafOf(pseudonymOf(leaf)) === undefined);
 }
 
 function applyPath(
@@ -117,7 +112,7 @@ function applyPath(
   // 12.4.2: every public key of the path is new to the tree, the committer's own old one included
   const keys = path.nodes.map((node) => node.hpkePublicKey);
   [leaf.hpkePublicKey, ...keys].forEach((key, i, all) => {
-    valid(key.length === KEY_LENGTH && !holdsEncryptionKey(tree, key));
+    valid(key.length === KEY_LENGTH && !tree.holdsEncryptionKey(key));
     valid(all.findIndex((other) => sameBytes(other, key)) === i);
   });
 

@@ -1,13 +1,7 @@
 // What must hold of a whole tree that arrives from outside (RFC 9420 sections 7.3, 7.9.2 and 12.4.3.1).
-import type { Node } from "ts-mls";
-import { parentHashInputEncoder } from "ts-mls/parentHash.js";
 import { sameBytes, valid, withScratch } from "./codec.ts";
-import { hashEncoded } from "./signed.ts";
 import type { PublicTree } from "./public-tree.ts";
 import { isLeaf, leafRange, left, right } from "./tree-math.ts";
-
-const encryptionKey = (node: Node): Uint8Array =>
-  node.nodeType === "leaf" ? node.leaf.hpkePublicKey : node.parent.hpkePublicKey;
 
 /** Every rule of this file. Throws Fault `group/invalid`. Leaves are checked one by one in validation-leaf.ts. */
 export function checkTree(tree: PublicTree): void {
@@ -24,7 +18,7 @@ export function checkUnmergedLeaves(tree: PublicTree): void {
   for (let x = 1; x < tree.size; x += 2) {
     let previous = -1;
     for (const index of tree.parent(x)?.unmergedLeaves ?? []) {
-      valid(index > previous && tree.leaf(index) !== undefined);
+      valid(index > previous && !tree.isBlank(2 * index));
       previous = index;
       const path = tree.directPath(2 * index);
       const here = path.indexOf(x);
@@ -56,16 +50,15 @@ function isParentHashValid(tree: PublicTree, x: number, child: number, sibling: 
   const carriers = resolution.filter((node) => !isLeaf(node) || !unmerged.includes(node / 2));
   const [carrier] = carriers;
   if (carriers.length !== 1 || carrier === undefined) return false;
-  const carried = parentHashOf(tree.nodes[carrier]);
+  const carried = parentHashOf(tree, carrier);
   if (carried === undefined) return false;
-  const originalSiblingTreeHash = tree.originalHash(sibling, parent.unmergedLeaves);
-  const input = { encryptionKey: parent.hpkePublicKey, parentHash: parent.parentHash, originalSiblingTreeHash };
-  return withScratch(32, (hash) => sameBytes(hashEncoded(hash, parentHashInputEncoder, input), carried));
+  return withScratch(32, (hash) => sameBytes(tree.parentHash(hash, parent, sibling), carried));
 }
 
-function parentHashOf(node: Node | undefined): Uint8Array | undefined {
-  if (node?.nodeType === "parent") return node.parent.parentHash;
-  return node?.leaf.leafNodeSource === "commit" ? node.leaf.parentHash : undefined;
+function parentHashOf(tree: PublicTree, x: number): Uint8Array | undefined {
+  if (!isLeaf(x)) return tree.parent(x)?.parentHash;
+  const leaf = tree.leaf(x / 2);
+  return leaf?.leafNodeSource === "commit" ? leaf.parentHash : undefined;
 }
 
 /** Section 7.3: encryption keys are unique among all nodes, signature keys among all leaves; policy: pseudonyms too. */
@@ -73,8 +66,12 @@ export function checkAllUnique(tree: PublicTree): void {
   const keys: Uint8Array[] = [];
   const signatureKeys: Uint8Array[] = [];
   const pseudonyms: Uint8Array[] = [];
-  for (const node of tree.nodes) if (node !== undefined) keys.push(encryptionKey(node));
+  for (let x = 1; x < tree.size; x += 2) {
+    const parent = tree.parent(x);
+    if (parent !== undefined) keys.push(parent.hpkePublicKey);
+  }
   for (const [, leaf] of tree.leaves()) {
+    keys.push(leaf.hpkePublicKey);
     signatureKeys.push(leaf.signaturePublicKey);
     if (leaf.credential.credentialType === "basic") {
       pseudonyms.push((leaf.credential as { identity: Uint8Array }).identity);
@@ -85,7 +82,3 @@ export function checkAllUnique(tree: PublicTree): void {
     valid(list.every((bytes, i) => i === 0 || !sameBytes(bytes, list[i - 1] ?? bytes)));
   }
 }
-
-/** True when some node holds `key` as its encryption key. */
-export const holdsEncryptionKey = (tree: PublicTree, key: Uint8Array): boolean =>
-  tree.nodes.some((node) => node !== undefined && sameBytes(encryptionKey(node), key));
