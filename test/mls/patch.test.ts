@@ -265,6 +265,74 @@ describe("patch of ts-mls", function () {
     assert.ok(same(newState.keySchedule.epochAuthenticator, joined.newState.keySchedule.epochAuthenticator));
   });
 
+  fix("12.1.3 an external commit, too, can only remove a leaf that is there", async (lib) => {
+    const states = await members(patched, 3);
+    await step(patched, states, 0, [removal(1)]);
+    const info = await lib.mls.createGroupInfoWithExternalPub(states[0]!, [], suite);
+    const { publicPackage, privatePackage } = await keyPackage(patched);
+    const tree = states[0]!.ratchetTree;
+    const { publicMessage } = await lib.mls.joinGroupExternal(
+      info,
+      publicPackage,
+      privatePackage,
+      false,
+      suite,
+      tree,
+      config(lib),
+    );
+    const { content } = publicMessage;
+    assert.ok(content.contentType === "commit");
+    const proposals = content.commit.proposals;
+    const removing = [...proposals, { proposalOrRefType: "proposal" as const, proposal: removal(1) }];
+    const apply = (list: typeof removing) =>
+      lib.clientState.applyProposals(states[0]!, list, undefined, lib.mls.emptyPskIndex, false, suite);
+    await apply(proposals as typeof removing);
+    await assert.rejects(apply(removing));
+  });
+
+  fix("12.4.3.2 an earlier copy of a client learns that its leaf was replaced from outside", async (lib) => {
+    const [alice, bob] = await members(lib, 2);
+    const own = bob!.ratchetTree[2];
+    assert.ok(own?.nodeType === "leaf" && own.leaf.credential.credentialType === "basic");
+    const { publicPackage, privatePackage } = await lib.mls.generateKeyPackageWithKey(
+      own.leaf.credential as { credentialType: "basic"; identity: Uint8Array },
+      own.leaf.capabilities,
+      { notBefore: time - hour, notAfter: time + hour },
+      [],
+      { signKey: bob!.signaturePrivateKey, publicKey: own.leaf.signaturePublicKey },
+      suite,
+    );
+    const info = await lib.mls.createGroupInfoWithExternalPub(alice!, [], suite);
+    const tree = alice!.ratchetTree;
+    const { mls } = lib;
+    const joined = await mls.joinGroupExternal(info, publicPackage, privatePackage, true, suite, tree, config(lib));
+    const message = { wireformat: "mls_public_message" as const, publicMessage: joined.publicMessage };
+    const take = async (state: ClientState) =>
+      (await mls.processMessage(message, state, mls.emptyPskIndex, mls.acceptAll, suite)).newState;
+    const { keySchedule } = await take(alice!);
+    assert.ok(same(keySchedule.epochAuthenticator, joined.newState.keySchedule.epochAuthenticator));
+    assert.equal((await take(bob!)).groupActiveState.kind, "removedFromGroup");
+  });
+
+  // in a process of its own: the published library does not return
+  fix("12.4.3.2 whoever has no leaf in the tree has none to replace", async (lib) => {
+    const script = `
+      const mls = await import(${JSON.stringify(join(lib.directory, "dist/src/index.js"))});
+      const suite = await mls.getCiphersuiteImpl(mls.getCiphersuiteFromName(${JSON.stringify(NAME)}));
+      const config = { keyRetentionConfig: mls.defaultKeyRetentionConfig, lifetimeConfig: mls.defaultLifetimeConfig,
+        keyPackageEqualityConfig: mls.defaultKeyPackageEqualityConfig, paddingConfig: mls.defaultPaddingConfig,
+        authService: mls.defaultAuthenticationService };
+      const keys = (name) => mls.generateKeyPackage({ credentialType: "basic", identity: new Uint8Array(name) },
+        mls.defaultCapabilities(), mls.defaultLifetime, [], suite);
+      const [alice, bob] = [await keys(1), await keys(2)];
+      const state = await mls.createGroup(new Uint8Array(4), alice.publicPackage, alice.privatePackage, [], suite, config);
+      const info = await mls.createGroupInfoWithExternalPub(state, [], suite);
+      const enter = (resync) => mls.joinGroupExternal(info, bob.publicPackage, bob.privatePackage, resync, suite, state.ratchetTree, config);
+      await enter(false);
+      await enter(true).then(() => process.exit(1), () => process.exit(0));`;
+    execFileSync(process.execPath, ["--input-type=module", "-e", script], { timeout: 5000, stdio: "ignore" });
+  });
+
   fix("5.3 a credential of another type decodes as opaque data", async (lib) => {
     const decoded = lib.credential.decodeCredential(Uint8Array.from([0xf0, 0, 2, 7, 8]), 0);
     assert.equal(decoded?.[1], 5);
