@@ -1,25 +1,32 @@
 // What a server can check of a group that arrives from outside, of a GroupInfo and of a Welcome (RFC 9420 12.4.3, 12.4.3.1).
-import type { GroupContext, GroupInfo, KeyPackage, LeafNode } from "ts-mls";
+import type { Extension, GroupContext, GroupInfo, KeyPackage, LeafNode } from "ts-mls";
 import { decodeVarLenData, varLenDataEncoder } from "ts-mls/codec/variableLength.js";
+import type { FramedContentCommit } from "ts-mls/framedContent.js";
 import { groupContextEncoder } from "ts-mls/groupContext.js";
 import { groupInfoTBSEncoder } from "ts-mls/groupInfo.js";
+import { confirmedTranscriptHashInputEncoder } from "ts-mls/transcriptHash.js";
+import { sha256 } from "../crypto/hash.ts";
 import { allowed, sameBytes, strictDecode, valid, withEncoded, within, withScratch } from "./codec.ts";
 import { readWelcome } from "./messages.ts";
 import { keyPackageRef, verifyWithLabel } from "./signed.ts";
 import type { PublicTree } from "./public-tree.ts";
 import { KEY_LENGTH, MAX_GROUP_ID, MAX_MEMBERS, SUITE } from "./suite.ts";
-import { checkExtensionList, checkLeaf, checkLifetime } from "./validation-leaf.ts";
+import { checkEncryptionKey, checkLeaf, checkLifetime } from "./validation-leaf.ts";
 import { checkTree } from "./validation-tree.ts";
 
-/** The part of a GroupContext that does not follow from the tree (section 8.1), and what this house allows in it. */
+/** Epochs travel as u48. */
+const MAX_EPOCH = 2n ** 48n - 1n;
+/** GroupSecrets with a joiner secret and a path secret of 32 bytes each and no PSK (section 12.4.3.1), and the AEAD's tag. */
+const GROUP_SECRETS_CIPHERTEXT = 33 + 34 + 1 + 16;
+const RECOVERY_ENTRY = 2 + 80;
+
+/** The part of a GroupContext that does not follow from the tree (section 8.1); its extensions: policy.ts. */
 export function checkContext(context: GroupContext): void {
   valid(context.version === "mls10" && context.cipherSuite === SUITE);
   within(context.groupId.length <= MAX_GROUP_ID);
-  within(context.epoch < 2n ** 48n);
+  within(context.epoch <= MAX_EPOCH);
   valid(context.treeHash.length === KEY_LENGTH);
   valid(context.confirmedTranscriptHash.length === (context.epoch === 0n ? 0 : KEY_LENGTH));
-  checkExtensionList(context.extensions);
-  allowed(context.extensions.every((extension) => extension.extensionType === "required_capabilities"));
 }
 
 /** Every leaf of a tree and the tree itself, as one who joins or takes up a group must check (section 12.4.3.1). */
@@ -60,7 +67,7 @@ export function checkGroupInfo(
     varLenDataEncoder,
     info.extensions[0]?.extensionData ?? new Uint8Array(0),
   );
-  valid(externalPub.length === KEY_LENGTH);
+  checkEncryptionKey(externalPub);
   valid(verifyWithLabel(signer.signaturePublicKey, "GroupInfoTBS", groupInfoTBSEncoder, info, info.signature));
 }
 
@@ -77,6 +84,46 @@ export function checkWelcome(bytes: Uint8Array | undefined, added: readonly KeyP
     });
   }
   for (const { encryptedGroupSecrets } of welcome.secrets) {
-    valid(encryptedGroupSecrets.kemOutput.length === KEY_LENGTH);
+    checkEncryptionKey(encryptedGroupSecrets.kemOutput);
+    valid(encryptedGroupSecrets.ciphertext.length === GROUP_SECRETS_CIPHERTEXT);
   }
+}
+
+/**
+ * The next group key for the members who do not see this commit: one entry for each of `leaves`, ascending, u16 leaf
+ * index || 80 bytes that only that member can judge.
+ */
+export function checkRecovery(recovery: Uint8Array, leaves: readonly number[]): void {
+  valid(recovery.length === RECOVERY_ENTRY * leaves.length);
+  leaves.forEach((leaf, i) => {
+    const at = RECOVERY_ENTRY * i;
+    valid((((recovery[at] ?? 0) << 8) | (recovery[at + 1] ?? 0)) === leaf);
+    checkEncryptionKey(recovery.subarray(at + 2, at + 2 + KEY_LENGTH));
+  });
+}
+
+/**
+ * The context of the next epoch (sections 8.1 and 8.2). `out` takes the confirmed transcript hash, 32 bytes. The interim
+ * hash of the epoch that ends is made from its confirmation tag.
+ */
+export function nextContext(
+  out: Uint8Array,
+  { content, signature }: { readonly content: FramedContentCommit; readonly signature: Uint8Array },
+  tree: PublicTree,
+  extensions: readonly Extension[],
+  context: GroupContext,
+  confirmationTag: Uint8Array,
+): GroupContext {
+  within(context.epoch < MAX_EPOCH);
+  const input = { wireformat: "mls_public_message" as const, content, signature };
+  withEncoded(varLenDataEncoder, confirmationTag, (tag) => sha256(out, context.confirmedTranscriptHash, tag));
+  withEncoded(confirmedTranscriptHashInputEncoder, input, (bytes) => sha256(out, out, bytes));
+  const epoch = context.epoch + 1n;
+  return {
+    ...context,
+    epoch,
+    treeHash: tree.treeHash(),
+    confirmedTranscriptHash: out,
+    extensions: [...extensions],
+  };
 }

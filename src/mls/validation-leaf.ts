@@ -4,9 +4,11 @@ import { extensionTypeToNumber } from "ts-mls/extension.js";
 import { keyPackageTBSEncoder } from "ts-mls/keyPackage.js";
 import { leafNodeTBSEncoder, type LeafNodeTBS } from "ts-mls/leafNode.js";
 import { decodeRequiredCapabilities } from "ts-mls/requiredCapabilities.js";
+import { isSmallOrder } from "../crypto/x25519-points.ts";
 import { allowed, sameBytes, valid, within } from "./codec.ts";
 import { verifyWithLabel } from "./signed.ts";
 import {
+  GROUP_POLICY,
   HANDLE_LENGTH,
   KEY_LENGTH,
   LAST_RESORT,
@@ -68,6 +70,9 @@ function checkSupports(can: Capabilities, groupExtensions: readonly Extension[])
   valid(credentialTypes.every((type) => can.credentials.includes(type)));
 }
 
+/** An X25519 public key, or a KEM output, which is one: of the suite's length, and one that can be used. */
+export const checkEncryptionKey = (key: Uint8Array): void => valid(key.length === KEY_LENGTH && !isSmallOrder(key));
+
 /** Sections 7.2 and 10.1: now lies in the lifetime, and the lifetime is no longer than the house allows. Unix seconds. */
 export function checkLifetime(leaf: LeafNode, now: number): void {
   if (leaf.leafNodeSource !== "key_package") return;
@@ -84,31 +89,37 @@ export function checkLifetime(leaf: LeafNode, now: number): void {
 export function checkLeaf(leaf: LeafNode, index: number, context: GroupContext): void {
   pseudonymOf(leaf);
   handleOf(leaf);
-  valid(leaf.hpkePublicKey.length === KEY_LENGTH && leaf.signaturePublicKey.length === KEY_LENGTH);
+  checkEncryptionKey(leaf.hpkePublicKey);
+  valid(leaf.signaturePublicKey.length === KEY_LENGTH);
+  allowed(leaf.leafNodeSource !== "update"); // no Update proposal ever brought it
   const can = leaf.capabilities;
   for (const list of [can.versions, can.ciphersuites, can.extensions, can.proposals, can.credentials]) {
     within(list.length <= MAX_CAPABILITIES);
   }
   valid(can.credentials.includes("basic"));
-  valid(can.extensions.includes(QUEUE_HANDLE));
+  valid(can.extensions.includes(QUEUE_HANDLE) && can.extensions.includes(GROUP_POLICY));
   checkSupports(can, context.extensions);
   const signed: LeafNodeTBS =
     leaf.leafNodeSource === "key_package" ? leaf : { ...leaf, groupId: context.groupId, leafIndex: index };
   valid(verifyWithLabel(leaf.signaturePublicKey, "LeafNodeTBS", leafNodeTBSEncoder, signed, leaf.signature));
 }
 
-/** Section 10.1. `context` is the group the KeyPackage is to join. */
-export function checkKeyPackage(keyPackage: KeyPackage, context: GroupContext, now: number): void {
+/**
+ * Section 10.1. `context` is the group the KeyPackage is to join. `now`: Unix seconds, undefined where the lifetime is
+ * not to be looked at, after the fact.
+ */
+export function checkKeyPackage(keyPackage: KeyPackage, context: GroupContext, now: number | undefined): void {
   const leaf: LeafNode = keyPackage.leafNode;
   valid(keyPackage.version === "mls10" && keyPackage.cipherSuite === context.cipherSuite);
-  valid(keyPackage.initKey.length === KEY_LENGTH && !sameBytes(keyPackage.initKey, leaf.hpkePublicKey));
+  checkEncryptionKey(keyPackage.initKey);
+  valid(!sameBytes(keyPackage.initKey, leaf.hpkePublicKey));
   checkExtensionList(keyPackage.extensions);
   const [extension] = keyPackage.extensions;
   if (extension !== undefined) {
     allowed(keyPackage.extensions.length === 1 && extension.extensionType === LAST_RESORT);
     valid(extension.extensionData.length === 0);
   }
-  checkLifetime(leaf, now);
+  if (now !== undefined) checkLifetime(leaf, now);
   checkLeaf(leaf, 0, context);
   const { signature } = keyPackage;
   valid(signature.length === SIGNATURE_LENGTH);
