@@ -1,4 +1,5 @@
 // An account made below the SDK, with tokens of every class: for tests of the gate and for benches.
+import { makeClientList, userIdOf } from "../src/client/client-list.ts";
 import { sign, signKeypair } from "../src/crypto/sign.ts";
 import { lockedAlloc } from "../src/memory/locked.ts";
 import { API_PATH, DIRECTORY_PATH, TOKEN_SLOT_LENGTH, windowOf } from "../src/wire/frame.ts";
@@ -79,7 +80,14 @@ export async function rawAccount(
   signKeypair(clientKey, secret);
   const userName = Buffer.from(name);
   const proof = sign(Buffer.alloc(64), "credentialRequest", secret, to.domain, userName, clientKey);
-  const request = { name: userName, clientKey, proof };
+  const recoveryKey = Buffer.alloc(32);
+  signKeypair(recoveryKey, lockedAlloc(64));
+  const ownId = userIdOf(to.domain, clientKey, recoveryKey);
+  const first = { domain: to.domain, userId: ownId, number: 1, previous: undefined, recoveryKey };
+  const clientList = makeClientList({ ...first, clients: [clientKey], signer: clientKey }, (out, purpose, ...parts) =>
+    sign(out, purpose, secret, ...parts),
+  );
+  const request = { name: userName, clientKey, recoveryKey, proof, clientList };
   const { slot: token = invitationToken(house), requestId } = admission ?? {};
   const registered = await ask({ operation: "as.register", request, token, ...(requestId && { requestId }) });
   if (registered.code !== "ok") throw new Error(registered.code);

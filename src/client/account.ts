@@ -10,6 +10,7 @@ import * as documents from "../wire/documents.ts";
 import { REQUEST_ID_LENGTH, TOKEN_SLOT_LENGTH } from "../wire/frame.ts";
 import { invitationTicket, isWork, workTicket, type Admission, type Ticket } from "./admission.ts";
 import type { RequestSigner } from "./call.ts";
+import { makeClientList, userIdOf } from "./client-list.ts";
 import { ACCOUNT } from "./circuits.ts";
 import { readCredential, signDocument, verifyCredential, type CredentialSigner, type Identity } from "./credentials.ts";
 import type { ServerDirectory } from "./directory.ts";
@@ -27,6 +28,8 @@ const DAY = 86400;
 const record = struct({
   name: bytes(documents.NAME_MAX),
   seed: fixed(32),
+  /** Of the recovery key: whoever has it can replace every client of the user. */
+  recoverySeed: fixed(32),
   /** What pays for the registration, work too: kept until it is answered, as the same request gets the lost answer. */
   invitation: fixed(TOKEN_SLOT_LENGTH),
   requestId: fixed(REQUEST_ID_LENGTH),
@@ -124,6 +127,7 @@ export class Account {
     this.#adopt({
       name,
       seed: randomFill(lockedAlloc(32)),
+      recoverySeed: randomFill(lockedAlloc(32)),
       invitation: slot,
       requestId,
       credential: Buffer.alloc(0),
@@ -140,7 +144,20 @@ export class Account {
     const proof = Buffer.alloc(SIGNATURE_LENGTH);
     this.sign(proof, "credentialRequest", domain, current.name, clientKey);
     const { invitation: token, requestId } = current;
-    const request = { name: current.name, clientKey, proof };
+    const recoveryKey = publicKeyOf(current.recoverySeed);
+    const clientList = makeClientList(
+      {
+        domain,
+        userId: userIdOf(domain, clientKey, recoveryKey),
+        number: 1,
+        previous: undefined,
+        recoveryKey,
+        clients: [clientKey],
+        signer: clientKey,
+      },
+      this.sign,
+    );
+    const request = { name: current.name, clientKey, recoveryKey, proof, clientList };
     const identity = await call(
       { operation: "as.register", circuit: ACCOUNT, request, token, requestId },
       async (reply) => verifyCredential(reply.credential, await directory.current(), clock(), name),
@@ -226,5 +243,15 @@ export class Account {
 
   close(): void {
     this.#key?.destroy();
+  }
+}
+
+function publicKeyOf(seed: Uint8Array): Buffer {
+  const [publicKey, secret] = [Buffer.alloc(32), lockedAlloc(SECRET_KEY_LENGTH)];
+  try {
+    signKeypair(publicKey, secret, seed);
+    return publicKey;
+  } finally {
+    wipe(secret);
   }
 }

@@ -28,7 +28,7 @@ export const isSamePerson = (
 /** Signs for one purpose with the client's credential key; the key stays with the account. */
 export type CredentialSigner = (
   out: Uint8Array,
-  purpose: "connectionPackage" | "credentialRequest" | "leafLink" | "offer" | "request",
+  purpose: "clientList" | "connectionPackage" | "credentialRequest" | "leafLink" | "offer" | "request",
   ...parts: Uint8Array[]
 ) => void;
 

@@ -11,6 +11,9 @@ export const signatureLabels = {
   leafLink: "tacet v1 leaf link",
   request: "tacet v1 request",
   issuance: "tacet v1 issuance",
+  clientList: "tacet v1 client list",
+  aliasCredential: "tacet v1 alias credential",
+  deletion: "tacet v1 deletion",
 } as const;
 export type SignaturePurpose = keyof typeof signatureLabels;
 
@@ -21,6 +24,10 @@ export const derivationLabels = {
   recordChain: "tacet v1 record chain",
   sequenceOffset: "tacet v1 sequence offset",
   groupState: "tacet v1 group state",
+  groupRecord: "tacet v1 group record",
+  groupNext: "tacet v1 group next key",
+  groupVotes: "tacet v1 group votes",
+  groupUse: "tacet v1 group use",
   ratchetNext: "tacet v1 ratchet next",
   ratchetMessage: "tacet v1 ratchet message",
   receiptKey: "tacet v1 receipt key",
@@ -31,6 +38,10 @@ export const derivationLabels = {
   rsaBlind: "tacet v1 rsa blind",
   rsaSalt: "tacet v1 rsa salt",
   publication: "tacet v1 publication",
+  userId: "tacet v1 user id",
+  clientId: "tacet v1 client id",
+  clientListDigest: "tacet v1 client list digest",
+  profileToken: "tacet v1 profile token",
   friendship: "tacet v1 friendship token",
   clientStore: "tacet v1 client store",
   masterWrap: "tacet v1 master key wrap",
@@ -52,3 +63,6 @@ export const hpkeReplyExport = "tacet v1 reply";
 
 /** MLS-Exporter label of the key under which the delivery service keeps an epoch's group state (RFC 9420 section 8.5). */
 export const mlsGroupKey = "tacet v1 group key";
+
+/** EncryptWithLabel label (RFC 9420 section 5.1.3) of the next group key, sealed for each member that a removing commit leaves. */
+export const mlsGroupKeyRecovery = "tacet v1 group key recovery";

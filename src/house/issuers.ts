@@ -118,6 +118,7 @@ export function issuerPort(keys: IssuerKeys, policy: TokenPolicy): AuthToIssuer 
       const { key } = identifyBatch(keys, tokenRequest, { maxBatch, maxInvitations, now });
       return { epoch: key.epoch, keyId: key.keyId };
     },
+    liveKeys: () => keys.all.map(({ epoch, keyId }) => ({ epoch, keyId })),
     issue: (tokenRequest, now, allocate) => issueBatch(keys, tokenRequest, { maxBatch, maxInvitations, now, allocate }),
   };
 }

@@ -33,7 +33,7 @@ export type DeliveryHandlers = Handlers<Prefixed<"ds">>;
 /** One item and the sealed handles of the queues it goes to. */
 export interface Delivery {
   readonly handles: readonly Uint8Array[];
-  /** A queueItem's bytes. */
+  /** A queueItem's bytes; what is longer than ITEM_MAX is appended in parts. */
   readonly item: Uint8Array;
 }
 
@@ -42,9 +42,19 @@ export interface DeliveryToQueue {
   /**
    * Appends each item, in the order given, to the queue behind each of its handles, in one transaction with everything
    * else. Once a call: all queues are locked together, so that two fan-outs never wait for each other. A handle that
-   * does not open, a deleted or a full queue is passed over: its owner learns from the queue's mark.
+   * does not open and a full queue are passed over: its owner learns from the queue's mark.
+   *
+   * `gone`: those of the handles given (the same objects) that open, but to a queue that is deleted.
    */
-  enqueue(call: Call, deliveries: readonly Delivery[]): Promise<void>;
+  enqueue(call: Call, deliveries: readonly Delivery[]): Promise<{ gone: readonly Uint8Array[] }>;
+}
+
+/** Delivery service -> the key under which groups know it as a sender of proposals. */
+export interface DeliverySigner {
+  /** Ed25519, 32 bytes. */
+  readonly publicKey: Uint8Array;
+  /** Writes the 64-byte signature of `message` as it is. */
+  sign(signature: Uint8Array, message: Uint8Array): void;
 }
 
 /** Authentication service -> token issuer. */
@@ -56,12 +66,14 @@ export interface AuthToIssuer {
   identify(tokenRequest: Uint8Array, now: number): { epoch: number; keyId: Uint8Array };
   /** The token response for a whole batch; an identical request gives identical bytes. */
   issue(tokenRequest: Uint8Array, now: number, allocate: (size: number) => Buffer): Promise<Uint8Array>;
+  /** All that a token request can be for. */
+  liveKeys(): readonly { epoch: number; keyId: Uint8Array }[];
 }
 
 /** Authentication service -> the credential it signs with. */
 export interface AuthSigner {
   /** Raw public key of the AS intermediate that signs client credentials now. */
   readonly publicKey: Uint8Array;
-  /** Writes the 64-byte signature of a client credential's body. */
-  sign(signature: Uint8Array, body: Uint8Array): void;
+  /** Writes the 64-byte signature of a credential's body. */
+  sign(signature: Uint8Array, body: Uint8Array, purpose: "credential" | "aliasCredential"): void;
 }

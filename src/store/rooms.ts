@@ -31,13 +31,13 @@ export const rooms = {
   // Sealed profiles, named by a digest of their token; only the authentication service opens it.
   profile: { kind: "point", rank: 17 },
   // Accounts that end in an hour, under the locks of the accounts; only the authentication service opens it.
-  accountEnd: { kind: "ordered", rank: 18 },
+  accountEnd: { kind: "ordered", rank: 7 },
   // What an account did that is limited by the month, under the account's lock; partition: 30 days.
-  accountUse: { kind: "point", rank: 19, expires: true },
+  accountUse: { kind: "point", rank: 18, expires: true },
   // How many connection requests a target got, under the lock of its direct queue; partition: day.
-  targetUse: { kind: "point", rank: 24, expires: true },
+  targetUse: { kind: "point", rank: 8, expires: true },
   // Names that nobody may take yet, under the locks of the names; partition: 30 days.
-  nameHeld: { kind: "point", rank: 25, expires: true },
+  nameHeld: { kind: "point", rank: 9, expires: true },
   // Connection requests waiting for a user, sealed by their senders; only the authentication service opens it.
   directItem: { kind: "ordered", rank: 13 },
   // What an account drew in a token epoch, so that a repeated draw gets the same answer; partition: token epoch.
@@ -47,6 +47,16 @@ export const rooms = {
   groupReserved: { kind: "point", rank: 19, expires: true },
   // A group's public state sealed under its members' key; only the delivery service opens it; partition: month.
   group: { kind: "point", rank: 20, expires: true },
+  // The state of an epoch that is over, sealed under its key; only the delivery service opens it; partition: month.
+  groupEpoch: { kind: "point", rank: 21, expires: true },
+  // The key of the epoch behind one, sealed under that one's key; only the delivery service opens it; partition: month.
+  groupNext: { kind: "point", rank: 22, expires: true },
+  // That a group's last commits are not confirmed; only the delivery service opens it; partition: month.
+  groupRun: { kind: "point", rank: 23, expires: true },
+  // Votes to undo them, sealed under the key of the epoch before; only the delivery service opens it; partition: month.
+  groupVote: { kind: "point", rank: 24, expires: true },
+  // What a pseudonym sent in a day, counted; only the delivery service opens it; partition: day.
+  groupUse: { kind: "point", rank: 25, expires: true },
   // A pseudonym's sealed KeyPackages; only the queuing service opens it.
   keyPackage: { kind: "point", rank: 30 },
   // Friendship token digest to pseudonym; only the queuing service opens it.

@@ -9,13 +9,33 @@ import { sealRequest } from "../raw-client.ts";
 
 // A request of each operation that decodes; whether its service then likes it is not the gate's business.
 const zeros = (n: number): Buffer => Buffer.alloc(n);
+const nobody = { userId: zeros(16), clientId: zeros(16) };
 const samples: { [N in OperationName]: RequestOf<N> } = {
-  "as.register": { name: Buffer.from("somebody"), clientKey: zeros(32), proof: zeros(64) },
+  "as.register": {
+    name: Buffer.from("somebody"),
+    clientKey: zeros(32),
+    recoveryKey: zeros(32),
+    proof: zeros(64),
+    clientList: zeros(0),
+  },
   "as.putConnectionPackages": { userId: zeros(16), clientId: zeros(16), packages: [], lastResort: zeros(0) },
   "as.issueTokens": { userId: zeros(16), clientId: zeros(16), tokenRequest: zeros(0) },
   "as.discover": { name: Buffer.from("nobody") },
   "as.connect": { name: Buffer.from("nobody"), offer: zeros(9) },
-  "as.readDirect": { userId: zeros(16), clientId: zeros(16), acknowledge: 0 },
+  "as.readDirect": { ...nobody, acknowledge: 0 },
+  "as.addClient": { ...nobody, clientKey: zeros(32), proof: zeros(64), clientList: zeros(0) },
+  "as.removeClient": { ...nobody, clientList: zeros(0) },
+  "as.listClients": { ...nobody, after: 0 },
+  "as.renewCredential": nobody,
+  "as.recover": { name: Buffer.from("nobody") },
+  "as.reset": { name: Buffer.from("nobody"), clientKey: zeros(32), proof: zeros(64), clientList: zeros(0) },
+  "as.rename": { ...nobody, name: Buffer.from("nobody") },
+  "as.deleteAccount": { ...nobody, attempt: 1, recovery: zeros(0) },
+  "as.cancelDeletion": { ...nobody, attempt: 1 },
+  "as.putProfile": { ...nobody, version: 1, token: zeros(32), profile: zeros(1024) },
+  "as.getProfile": { token: zeros(32) },
+  "as.createAlias": { name: Buffer.from("an.alias"), aliasKey: zeros(32), proof: zeros(64), days: 1 },
+  "as.deleteAlias": { aliasId: zeros(16) },
   "qs.createQueue": { ownerKey: zeros(32), ratchetSecret: zeros(32), friendshipToken: randomBytes(32) },
   "qs.publish": { queueId: zeros(16), keyPackages: [], lastResort: zeros(0) },
   "qs.claim": { friendshipToken: zeros(32) },

@@ -2,6 +2,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ed25519Sign } from "../../src/crypto/mls-provider.ts";
 import { randomBytes } from "../../src/crypto/random.ts";
 import { sign, SIGNATURE_LENGTH, signKeypair, verify } from "../../src/crypto/sign.ts";
 import { Fault } from "../../src/fault.ts";
@@ -69,6 +70,7 @@ export const issuer: AuthToIssuer = {
     if (name === undefined) throw new Fault("token/unknown-key");
     return { class: name, epoch: request[1] ?? 0, keyId: request.subarray(0, 1) };
   },
+  liveKeys: () => classes.flatMap((_, i) => [1, 2].map((epoch) => ({ epoch, keyId: Buffer.of(i) }))),
   async issue(request, _now, allocate) {
     if (request.length < 3) throw new Fault("token/batch");
     const response = allocate(request.length);
@@ -80,6 +82,7 @@ export const issuer: AuthToIssuer = {
 export class Services {
   readonly domain = randomBytes(32);
   readonly issuerKey = keyPair();
+  readonly deliveryKey = keyPair();
   readonly bell = new Bell(25, 64);
   readonly #dir = mkdtempSync(join(tmpdir(), "tacet-services-"));
   readonly #masterKey = new GuardedKey(32, (memory) => memory.fill(7));
@@ -92,14 +95,20 @@ export class Services {
   private constructor() {
     const signer: AuthSigner = {
       publicKey: this.issuerKey.publicKey,
-      sign: (signature, body) => {
-        sign(signature, "credential", this.issuerKey.secretKey, body);
+      sign: (signature, body, purpose) => {
+        sign(signature, purpose, this.issuerKey.secretKey, body);
       },
     };
     this.handlers = {
       ...makeAuthService({ domain: this.domain, signer, issuer }),
       ...this.queue.handlers,
-      ...makeDeliveryService({ queue: { enqueue: this.queue.enqueue } }),
+      ...makeDeliveryService({
+        queue: { enqueue: this.queue.enqueue },
+        signer: {
+          publicKey: this.deliveryKey.publicKey,
+          sign: (signature, message) => ed25519Sign(signature, message, this.deliveryKey.secretKey),
+        },
+      }),
     };
   }
 

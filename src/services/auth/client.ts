@@ -2,26 +2,45 @@
 import { signKeypair } from "../../crypto/sign.ts";
 import { Fault } from "../../fault.ts";
 import { equal, lockedAlloc, wipe } from "../../memory/locked.ts";
-import type { ValueOf } from "../../wire/codec.ts";
 import type { Call } from "../ports.ts";
-import { accountRecord, load } from "./records.ts";
+import { accountRecord, isOver, kinds, load, type AccountRecord, type Client } from "./records.ts";
 
 // A key nobody holds: a user that does not exist costs and answers the same as a wrong signature.
-const nobody = Buffer.alloc(32);
+export const nobody = Buffer.alloc(32);
 const discarded = lockedAlloc(64);
 signKeypair(nobody, discarded);
 wipe(discarded);
 
 export interface SignedIn {
-  readonly account: ValueOf<typeof accountRecord>;
-  readonly clientKey: Uint8Array;
+  readonly account: AccountRecord;
+  readonly client: Client;
 }
 
-/** Fault `auth/signature` when the request is not signed by this client of this user, also where there is no such. */
-export async function signedIn(call: Call, userId: Uint8Array, clientId: Uint8Array): Promise<SignedIn> {
+/** Which client of which account says that it asks. An alias is its own client. */
+export interface Asker {
+  readonly userId: Uint8Array;
+  readonly clientId: Uint8Array;
+}
+
+/** Fault `auth/signature` when the request is not signed by this client of this account, also where there is no such. */
+export async function signedInAny(call: Call, { userId, clientId }: Asker): Promise<SignedIn> {
   const account = await load(call, "account", accountRecord, userId);
-  const client = account?.clients.find((one) => equal(one.clientId, clientId));
+  const live = account !== undefined && !isOver(account, call.now) ? account : undefined;
+  const client = live?.clients.find((one) => equal(one.clientId, clientId));
   call.authenticate(client?.clientKey ?? nobody);
-  if (account === undefined || client === undefined) throw new Fault("auth/signature");
-  return { account, clientKey: client.clientKey };
+  if (live === undefined || client === undefined) throw new Fault("auth/signature");
+  return { account: live, client };
+}
+
+/** The same for users: what aliases cannot do is refused to them as to a stranger. */
+export async function signedIn(call: Call, asker: Asker): Promise<SignedIn> {
+  const found = await signedInAny(call, asker);
+  if (found.account.kind !== kinds.user) throw new Fault("auth/signature");
+  return found;
+}
+
+/** The same, with the account's lock held from before it is read: for whatever changes it. */
+export async function signedInAlone(call: Call, asker: Asker): Promise<SignedIn> {
+  await call.tx.lock("account", asker.userId);
+  return signedIn(call, asker);
 }

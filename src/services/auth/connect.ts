@@ -1,22 +1,36 @@
-// Leaves a sealed connection request for a user. The answer never tells whether it was kept.
+// Leaves a sealed connection request for a user or an alias. The answer never tells whether it was kept.
 import { randomFill } from "../../crypto/random.ts";
+import { decode, encode, struct, u32 } from "../../wire/codec.ts";
 import { operations } from "../../wire/operations.ts";
 import type { Handler } from "../ports.ts";
-import { directQueueRecord, load, nameRecord, save } from "./records.ts";
+import { append, loadQueue, saveQueue, withoutOld } from "./direct-queue.ts";
+import { loadName } from "./names.ts";
+import { dayOf, isOver } from "./records.ts";
 
-const { waitingPerTarget } = operations["as.connect"].limits;
+const { waitingPerTarget, perTargetAndDay } = operations["as.connect"].limits;
+
+/** Room `targetUse`, name = user id, partition = day. Who asked is not known, so it is not counted either. */
+export const targetUseRecord = struct({ count: u32 });
 
 export const connect: Handler<"as.connect"> = async ({ name, offer }, call) => {
-  const target = await load(call, "name", nameRecord, name);
+  const { arena, tx, now } = call;
+  const found = await loadName(call, name);
+  const target = found !== undefined && !isOver(found, now) ? found : undefined;
   // For an unknown name the same steps are taken under an id that nobody has.
-  const userId = target?.userId ?? randomFill(call.arena.take(16));
-  await call.tx.lock("directQueue", userId);
-  const { next, acknowledged } = (await load(call, "directQueue", directQueueRecord, userId)) ?? {
-    next: 1,
-    acknowledged: 0,
-  };
-  if (target === undefined || next - 1 - acknowledged >= waitingPerTarget) return {};
-  call.tx.putAt("directItem", userId, next, offer);
-  save(call, "directQueue", directQueueRecord, userId, { next: next + 1, acknowledged });
+  const userId = target?.userId ?? randomFill(arena.take(16));
+  await tx.lock("directQueue", userId);
+  const partition = dayOf(now);
+  const used = await tx.get("targetUse", userId, { partition });
+  const count = used === undefined ? 0 : decode(targetUseRecord, used).count;
+  const before = await loadQueue(call, userId);
+  const queue = await withoutOld(call, userId, before);
+  const full = queue.next - 1 - queue.released >= waitingPerTarget;
+  if (target === undefined || full || count >= perTargetAndDay) {
+    if (queue !== before) saveQueue(call, userId, queue);
+    return {};
+  }
+  append(call, userId, queue, offer);
+  const record = encode(targetUseRecord, { count: count + 1 }, (size) => arena.take(size));
+  tx.put("targetUse", userId, record, { partition });
   return {};
 };

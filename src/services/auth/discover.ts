@@ -1,26 +1,43 @@
-// Answers who has a name with the credential and one connection package, each package to one discoverer.
-import { decode } from "../../wire/codec.ts";
-import { connectionPackage, splitSigned } from "../../wire/documents.ts";
-import type { Handler } from "../ports.ts";
-import { dayOf, load, nameRecord, save } from "./records.ts";
+// Answers who has a name with the credential and one connection package, each package to one discoverer. For a name that
+// nobody has the same is done, so that neither length nor time of the answer shows which it was.
+import { openInto, SEAL_OVERHEAD, sealInto } from "../../crypto/aead.ts";
+import { randomFill } from "../../crypto/random.ts";
+import { equal } from "../../memory/locked.ts";
+import type { Call, Handler } from "../ports.ts";
+import { placeOf } from "./names.ts";
+import { firstUsable, isUsable, takeOut } from "./packages.ts";
+import { dayOf, isOver, load, nameRecord } from "./records.ts";
 
-const usable = (document: Uint8Array, today: number): boolean =>
-  document.length > 0 && decode(connectionPackage, splitSigned(document).body).notAfter >= today;
+// A record has to be opened where none was found: one of a common length stands in, sealed under zeros.
+const zeros = Buffer.alloc(32);
+const standIns = [1024, 192].map((length) =>
+  sealInto(Buffer.alloc(length + SEAL_OVERHEAD), Buffer.alloc(length), zeros, zeros),
+);
+const [standInName = zeros, standInPackage = zeros] = standIns;
+const openStandIn = ({ arena }: Call, sealed: Buffer): void =>
+  void openInto(arena.take(sealed.length - SEAL_OVERHEAD), sealed, zeros, zeros);
 
 /** Who has no package that can still be used cannot be reached, and is answered for as one who is not there. */
 export const discover: Handler<"as.discover"> = async ({ name }, call) => {
   const { arena, now, tx } = call;
-  await tx.lock("name", name);
-  const record = await load(call, "name", nameRecord, name);
   const today = dayOf(now);
-  const good = record?.packages.findIndex((document) => usable(document, today)) ?? -1;
-  const [handed, rest] =
-    record === undefined || good < 0
-      ? [record?.lastResort ?? arena.take(0), []]
-      : [record.packages[good] ?? arena.take(0), record.packages.slice(good + 1)];
-  if (record === undefined || !usable(handed, today)) {
-    return { found: 0, credential: arena.take(0), connectionPackage: arena.take(0) };
-  }
-  if (rest.length !== record.packages.length) save(call, "name", nameRecord, name, { ...record, packages: rest });
-  return { found: 1, credential: record.credential, connectionPackage: handed };
+  const place = placeOf(call, name);
+  await tx.lock("name", place);
+  const stored = await load(call, "name", nameRecord, place);
+  if (stored === undefined) openStandIn(call, standInName);
+  const there = stored !== undefined && equal(stored.name, name) && !isOver(stored, now) && stored.notAfter >= today;
+  const nobody = randomFill(arena.take(16));
+  const ownerId = there ? stored.userId : nobody;
+  const first = await firstUsable(call, ownerId);
+  if (first === undefined) openStandIn(call, standInPackage);
+  // One record is deleted in any case.
+  if (first === undefined) tx.delete("name", nobody);
+  else takeOut(call, ownerId, first.sequence);
+
+  const nothing = arena.take(0);
+  const handed = first?.document ?? (there ? stored.lastResort : nothing);
+  if (!there || !isUsable(handed, today))
+    return { found: 0, credential: nothing, clientList: nothing, connectionPackage: nothing };
+  const { kind, credential, clientList } = stored;
+  return { found: kind, credential, clientList, connectionPackage: handed };
 };

@@ -17,7 +17,7 @@ const { answersPerBatch } = operations["as.issueTokens"].limits;
 export const issueTokens =
   (issuer: AuthToIssuer): Handler<"as.issueTokens"> =>
   async ({ userId, clientId, tokenRequest }, call) => {
-    await signedIn(call, userId, clientId);
+    await signedIn(call, { userId, clientId });
     const { epoch, keyId } = issuer.identify(tokenRequest, call.now);
     const name = call.arena.take(userId.length + keyId.length);
     name.set(userId);

@@ -5,7 +5,7 @@ import { decode } from "../../../src/wire/codec.ts";
 import { credential, splitSigned } from "../../../src/wire/documents.ts";
 import { operations } from "../../../src/wire/operations.ts";
 import { DAY, keyPair, NOON, openArenas, Services } from "../services.ts";
-import { proofOf, TestUser } from "./test-user.ts";
+import { proofOf, registration, TestUser } from "./test-user.ts";
 
 describe("services/auth", () => {
   let services: Services;
@@ -39,7 +39,7 @@ describe("services/auth", () => {
     it("refuses what is no user name, 3 to 32 of its letters, and stores nothing", async () => {
       await TestUser.register(services, "abc");
       await TestUser.register(services, "a".repeat(32));
-      for (const name of ["", "ab", "Alice", "1abc", ".abc", "al ice", "ali/ce", "älice", "abc\0"]) {
+      for (const name of ["", "ab", "Alice", "1abc", ".abc", "al ice", "ali/ce", "älice", "abc\0", "a..b", "ab-"]) {
         await assert.rejects(TestUser.register(services, name), { code: "account/name" });
       }
       await assert.rejects(TestUser.register(services, "a".repeat(33)), { code: "wire/malformed" });
@@ -47,7 +47,8 @@ describe("services/auth", () => {
 
     it("refuses a proof of another key, name or house", async () => {
       const [client, name] = [keyPair(), Buffer.from("alice")];
-      const ask = (proof: Buffer) => services.ask("as.register", { name, clientKey: client.publicKey, proof });
+      const request = registration(services, client, keyPair(), name);
+      const ask = (proof: Buffer) => services.ask("as.register", { ...request, proof });
       for (const proof of [
         proofOf(keyPair(), services.domain, name),
         proofOf(client, randomBytes(32), name),
@@ -239,11 +240,12 @@ describe("services/auth", () => {
       const user = await TestUser.register(services, "alice");
       const writes = [];
       for (let i = 0; i < 202; i++) {
+        if (i === 80 || i === 160) services.now += DAY;
         const asked = await connect("alice", `offer ${i}`);
         assert.deepEqual(asked.reply, {});
         writes.push(asked.writes);
       }
-      assert.deepEqual(writes.slice(198), [2, 2, 0, 0]);
+      assert.deepEqual(writes.slice(198), [3, 3, 0, 0]);
       assert.deepEqual(await user.direct(200), []);
       await connect("alice", "room again");
       assert.deepEqual(await user.direct(200), [{ sequence: 201, offer: "room again" }]);
@@ -254,7 +256,7 @@ describe("services/auth", () => {
       const known = await connect("alice", "x");
       const unknown = await connect("nobody", "x");
       assert.deepEqual(unknown.reply, known.reply);
-      assert.deepEqual([unknown.writes, known.writes], [0, 2]);
+      assert.deepEqual([unknown.writes, known.writes], [0, 3]);
       assert.equal((await user.direct()).length, 1);
     });
 
