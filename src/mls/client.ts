@@ -2,273 +2,258 @@
 // The library keeps a group's secrets in ordinary memory; a client process is its user's own machine (threat-model).
 import {
   createApplicationMessage,
-  createCommit,
   createGroup as createMlsGroup,
-  createGroupInfoWithExternalPub,
   createGroupInfoWithExternalPubAndRatchetTree,
-  decodeGroupState,
   emptyPskIndex,
-  encodeGroupState,
   joinGroup,
-  mlsExporter,
-  processMessage,
-  zeroOutUint8Array,
-  type ClientState,
-  type LeafNode,
-  type Proposal,
 } from "ts-mls";
-import { groupStateEncoder } from "ts-mls/clientState.js";
-import { Fault } from "../fault.ts";
-import { mlsGroupKey, type SignaturePurpose } from "../crypto/labels.ts";
-import { sign, SIGNATURE_LENGTH } from "../crypto/sign.ts";
-import { allowed, guarded, sameBytes, strictDecode, valid } from "./codec.ts";
-import type { Member, PendingCommit, Received, Sent } from "./client-results.ts";
-import { clientConfig, paddedTo } from "./config.ts";
-import { leafExtensions, makeKeyPackage, readPrivateKeys } from "./key-package.ts";
-import { readHandshakeOrPrivate, readKeyPackage, readWelcome, writeMessage } from "./messages.ts";
-import { checkPrivatePath } from "./private-path.ts";
-import { PublicTree } from "./public-tree.ts";
-import { cipherSuite, KEY_LENGTH } from "./suite.ts";
-import { commitParts } from "./validation-commit.ts";
-import { checkContext, checkMembers } from "./validation-group.ts";
-import { checkKeyPackage, handleOf, pseudonymOf } from "./validation-leaf.ts";
 import { varLenDataEncoder } from "ts-mls/codec/variableLength.js";
+import type { SignaturePurpose } from "../crypto/labels.ts";
+import { sign, SIGNATURE_LENGTH } from "../crypto/sign.ts";
+import { makeCommit, type CommitRequest, type MadeCommit } from "./client-commit.ts";
+import { checkTreeOf, makeJoin, makeResync, type JoinRequest, type ResyncRequest } from "./client-external.ts";
+import { makeLeave, takeProposal } from "./client-proposals.ts";
+import { takeApplication, takeCommit } from "./client-receive.ts";
+import { openRecovery } from "./client-recovery.ts";
+import type { Member, PendingCommit, Received, Sent } from "./client-results.ts";
+import { fresh, leafOf, membersOf, readHeld, settler, treeOf, writeHeld, type Held } from "./client-state.ts";
+import { openWelcome } from "./client-welcome.ts";
+import { guarded, valid } from "./codec.ts";
+import { clientConfig, paddedTo } from "./config.ts";
+import { exportGroupKey } from "./group-key.ts";
+import { makeKeyPackage, readPrivateKeys } from "./key-package.ts";
+import { readHandshakeOrPrivate, readKeyPackage, readRatchetTree, readWelcome, writeMessage } from "./messages.ts";
+import { contextExtensions, includes, policyOf, type GroupPolicy } from "./policy.ts";
+import { checkPrivatePath } from "./private-path.ts";
+import type { PendingRemoval } from "./validation-proposal.ts";
+import { cipherSuite } from "./suite.ts";
+import { pseudonymOf } from "./validation-leaf.ts";
 
-export interface CommitRequest {
-  /** KeyPackage messages. */
-  readonly add?: readonly Uint8Array[];
-  /** Leaf indices. */
-  readonly remove?: readonly number[];
-  /** A new sealed queue handle for one's own leaf; the old one stays where this is not given. */
-  readonly handle?: Uint8Array;
-  /** Unix seconds: the lifetimes of those added are checked against it. */
-  readonly now: number;
-}
+export type { CommitRequest, PolicyChange } from "./client-commit.ts";
+export type { JoinRequest, OfferedGroup, ResyncRequest } from "./client-external.ts";
 
-const settler =
-  (consumed: Uint8Array[]): (() => void) =>
-  () =>
-    consumed.forEach(zeroOutUint8Array);
-
-const leafOf = (state: ClientState, index: number): LeafNode | undefined => {
-  const node = state.ratchetTree[2 * index];
-  return node?.nodeType === "leaf" ? node.leaf : undefined;
-};
-
-/** A new group of one. `groupId` is at most 32 bytes, reserved at the delivery service. `now` in Unix seconds. */
+/**
+ * A new group of one, who is its admin. `groupId` is at most 32 bytes, reserved at the delivery service; `senderKey` is
+ * the house's key that may propose removals, 32 bytes. `now` in Unix seconds.
+ */
 export async function createGroup(request: {
   readonly groupId: Uint8Array;
   readonly pseudonym: Uint8Array;
   readonly handle: Uint8Array;
+  readonly senderKey: Uint8Array;
+  readonly policy?: Pick<GroupPolicy, "membersMayAdd" | "connection">;
   readonly now: number;
 }): Promise<ClientGroup> {
-  const { groupId, now } = request;
+  const { groupId, pseudonym, senderKey, now } = request;
+  const policy = request.policy ?? { membersMayAdd: false, connection: false };
   // the creator's leaf claims an hour of clock difference and no longer life than its first commit needs
   const own = await makeKeyPackage({ ...request, notBefore: now - 3600, notAfter: now + 86_400 });
   const keyPackage = readKeyPackage(own.keyPackage);
   const keys = readPrivateKeys(own.privateKeys);
   own.privateKeys.fill(0);
-  return new ClientGroup(await guarded(() => createMlsGroup(groupId, keyPackage, keys, [], cipherSuite, clientConfig)));
+  const extensions = contextExtensions({ ...policy, admins: [pseudonym] }, senderKey);
+  const make = () => createMlsGroup(groupId, keyPackage, keys, extensions, cipherSuite, clientConfig);
+  return new ClientGroup(fresh(await guarded(make)));
 }
 
 /**
- * The group a Welcome leads to. Besides what the library checks, every leaf and the whole tree are checked by the rules
- * the server goes by. `now` in Unix seconds. Throws Fault `group/invalid`, `group/policy`, `group/limit`.
+ * What a Welcome tells before the tree is known: the group, its epoch and the key (32 bytes) with which the house gives
+ * out the tree of that epoch. Throws Fault `group/invalid`, `group/policy`.
+ */
+export async function welcomeGroupKey(
+  welcome: Uint8Array,
+  keyPackage: Uint8Array,
+  privateKeys: Uint8Array,
+): Promise<{ readonly groupId: Uint8Array; readonly epoch: number; readonly groupKey: Uint8Array }> {
+  const own = readKeyPackage(keyPackage);
+  const { groupInfo, groupKey } = await openWelcome(readWelcome(welcome), own, readPrivateKeys(privateKeys));
+  const { groupId, epoch } = groupInfo.groupContext;
+  return { groupId, epoch: Number(epoch), groupKey };
+}
+
+/**
+ * The group a Welcome leads to, with the ratchet tree of its epoch (TLS form). Besides what the library checks, every
+ * leaf, the whole tree and the policy are checked by the rules the server goes by; lifetimes are not, which the adder
+ * checked. `senderKey`: the house's key that the group must name. Throws Fault `group/invalid`, `group/policy`, `group/limit`.
  */
 export async function joinFromWelcome(
   welcome: Uint8Array,
   keyPackage: Uint8Array,
   privateKeys: Uint8Array,
-  now: number,
+  tree: Uint8Array,
+  senderKey: Uint8Array,
 ): Promise<ClientGroup> {
   const message = readWelcome(welcome);
   const own = readKeyPackage(keyPackage);
   const keys = readPrivateKeys(privateKeys);
+  await openWelcome(message, own, keys);
+  const nodes = readRatchetTree(tree);
   const state = await guarded(() =>
-    joinGroup(message, own, keys, emptyPskIndex, cipherSuite, undefined, undefined, clientConfig),
+    joinGroup(message, own, keys, emptyPskIndex, cipherSuite, nodes, undefined, clientConfig),
   );
-  checkContext(state.groupContext);
+  const held = fresh(state);
+  checkTreeOf(state.groupContext, treeOf(held), senderKey);
   checkPrivatePath(state);
-  const tree = PublicTree.from(state.ratchetTree);
-  try {
-    valid(sameBytes(tree.treeHash(), state.groupContext.treeHash));
-    checkMembers(tree, state.groupContext, now);
-  } finally {
-    tree.wipe();
-  }
-  return new ClientGroup(state);
+  return new ClientGroup(held);
 }
+
+/** The second member of a connection, by a commit of its own. Throws Fault `group/policy`, `group/invalid`, `group/limit`. */
+export const externalJoin = async (request: JoinRequest): Promise<PendingCommit> => pendingOf(await makeJoin(request));
+
+const pendingOf = ({ next, consumed, ...made }: MadeCommit): PendingCommit => ({
+  ...made,
+  next: new ClientGroup(next),
+  settle: settler(consumed),
+});
 
 /** A member's state in one epoch. Immutable: whatever changes it returns the `next` one. */
 export class ClientGroup {
-  readonly #state: ClientState;
+  readonly #held: Held;
 
-  constructor(state: ClientState) {
-    this.#state = state;
+  constructor(held: Held) {
+    this.#held = held;
+  }
+
+  get #context() {
+    return this.#held.mls.groupContext;
   }
 
   get groupId(): Uint8Array {
-    return this.#state.groupContext.groupId;
+    return this.#context.groupId;
   }
   get epoch(): number {
-    return Number(this.#state.groupContext.epoch);
+    return Number(this.#context.epoch);
   }
   /** One's own leaf index. */
   get ownLeaf(): number {
-    return this.#state.privatePath.leafIndex;
+    return this.#held.mls.privatePath.leafIndex;
   }
   /** False after a commit that removed this client. */
   get active(): boolean {
-    return this.#state.groupActiveState.kind === "active";
+    return this.#held.mls.groupActiveState.kind === "active";
   }
   /** 32 bytes that agree exactly where the group agrees (RFC 9420 section 8.7). */
   get epochAuthenticator(): Uint8Array {
-    return this.#state.keySchedule.epochAuthenticator;
+    return this.#held.mls.keySchedule.epochAuthenticator;
+  }
+  get policy(): GroupPolicy {
+    return policyOf(this.#context);
+  }
+  /** The proposals of this epoch that the next commit takes in, and the leaves they remove. */
+  get pending(): readonly PendingRemoval[] {
+    return this.#held.pending;
+  }
+
+  isAdmin(leaf: number): boolean {
+    const node = leafOf(this.#held.mls, leaf);
+    return node !== undefined && includes(this.policy.admins, pseudonymOf(node));
   }
 
   members(): Member[] {
-    const members: Member[] = [];
-    this.#state.ratchetTree.forEach((node, x) => {
-      if (node?.nodeType === "leaf") members.push(memberOf(x / 2, node.leaf));
-    });
-    return members;
+    return membersOf(this.#held.mls);
   }
 
-  /** The key that opens the group's state at the delivery service in this epoch: MLS-Exporter (RFC 9420 section 8.5), 32 bytes. */
-  async groupKey(): Promise<Uint8Array> {
-    const { exporterSecret } = this.#state.keySchedule;
-    return mlsExporter(exporterSecret, mlsGroupKey, new Uint8Array(0), KEY_LENGTH, cipherSuite);
+  /** The key that opens the group's state at the delivery service in this epoch, 32 bytes. */
+  groupKey(): Promise<Uint8Array> {
+    return exportGroupKey(this.#held.mls.keySchedule.exporterSecret);
   }
 
   /** An Ed25519 signature by one's leaf key, 64 bytes, under a purpose of src/crypto/labels.ts. */
   signWithLeaf(purpose: SignaturePurpose, ...parts: Uint8Array[]): Uint8Array {
-    return sign(new Uint8Array(SIGNATURE_LENGTH), purpose, this.#state.signaturePrivateKey, ...parts);
+    return sign(new Uint8Array(SIGNATURE_LENGTH), purpose, this.#held.mls.signaturePrivateKey, ...parts);
   }
 
   /** MLSMessage with this epoch's GroupInfo, external_pub and ratchet tree: what creates the group at the server. */
   async groupInfo(): Promise<Uint8Array> {
-    const groupInfo = await createGroupInfoWithExternalPubAndRatchetTree(this.#state, [], cipherSuite);
+    const groupInfo = await createGroupInfoWithExternalPubAndRatchetTree(this.#held.mls, [], cipherSuite);
     return writeMessage({ wireformat: "mls_group_info", groupInfo });
   }
 
-  /** Adds, removes, or with neither only renews one's own keys. Always with a path. Throws Fault `group/*`. */
+  /**
+   * Adds, removes, changes the policy, or with none of these only renews one's own keys. Takes in all pending proposals
+   * and whatever change of the policy follows from a removal. Always with a path. Throws Fault `group/*`.
+   */
   async commit(request: CommitRequest): Promise<PendingCommit> {
-    const { add = [], remove = [], handle, now } = request;
-    const state = this.#state;
-    const proposals: Proposal[] = add.map((bytes) => {
-      const keyPackage = readKeyPackage(bytes);
-      checkKeyPackage(keyPackage, state.groupContext, now);
-      return { proposalType: "add", add: { keyPackage } };
-    });
-    for (const removed of remove) proposals.push({ proposalType: "remove", remove: { removed } });
-    const result = await guarded(() =>
-      createCommit(
-        { state, cipherSuite, pskIndex: emptyPskIndex },
-        {
-          extraProposals: proposals,
-          wireAsPublicMessage: true,
-          ratchetTreeExtension: true,
-          forcePath: true,
-          ...(handle === undefined ? {} : { leafNodeExtensions: leafExtensions(handle) }),
-        },
-      ),
-    );
-    const next = new ClientGroup(result.newState);
-    const groupInfo = await createGroupInfoWithExternalPub(result.newState, [], cipherSuite);
-    return {
-      commit: writeMessage(result.commit),
-      welcome:
-        result.welcome === undefined ? undefined : writeMessage({ wireformat: "mls_welcome", welcome: result.welcome }),
-      groupInfo: writeMessage({ wireformat: "mls_group_info", groupInfo }),
-      nextGroupKey: await next.groupKey(),
-      next,
-      settle: settler(result.consumed),
-    };
+    return pendingOf(await makeCommit(this.#held, request));
+  }
+
+  /** MLSMessage with the proposal to remove oneself, for the delivery service. The next commit of another takes it in. */
+  async leave(): Promise<{ readonly proposal: Uint8Array }> {
+    return { proposal: await makeLeave(this.#held) };
+  }
+
+  /** Verifies and keeps a proposal of this epoch. Throws Fault `group/epoch`, `group/policy`, `group/invalid`. */
+  async takeProposal(proposal: Uint8Array): Promise<ClientGroup> {
+    return new ClientGroup((await takeProposal(this.#held, proposal)).held);
+  }
+
+  /**
+   * Comes back into step with a group as the house offers it: a new leaf in place of the own one, same pseudonym and
+   * signature key. Throws Fault `group/policy` also for a group that went back without `afterReset`, or that has members
+   * again who were removed.
+   */
+  async resync(request: ResyncRequest): Promise<PendingCommit> {
+    return pendingOf(await makeResync(this.#held, request));
+  }
+
+  /**
+   * The group key (32 bytes) behind `epoch`, this one or a later one of which this client knows no more than its key,
+   * from the 80 bytes that a committer sealed for it. Throws Fault `group/invalid`.
+   */
+  openRecovery(epoch: number, sealed: Uint8Array): Promise<Uint8Array> {
+    return openRecovery(this.#held.mls, epoch, sealed);
   }
 
   /** Encrypts to the group. Throws Fault `group/invalid` when this client was removed. */
   async send(plaintext: Uint8Array): Promise<Sent> {
     // content is the opaque data and the opaque signature, each with its length (RFC 9420 section 6.3.1)
     const [dataLength] = varLenDataEncoder(plaintext);
-    const state = { ...this.#state, clientConfig: paddedTo(dataLength + 2 + SIGNATURE_LENGTH) };
+    const state = { ...this.#held.mls, clientConfig: paddedTo(dataLength + 2 + SIGNATURE_LENGTH) };
     const result = await guarded(() => createApplicationMessage(state, plaintext, cipherSuite));
     return {
       privateMessage: writeMessage({ wireformat: "mls_private_message", privateMessage: result.privateMessage }),
-      next: new ClientGroup({ ...result.newState, clientConfig }),
+      next: new ClientGroup({ ...this.#held, mls: { ...result.newState, clientConfig } }),
       settle: settler(result.consumed),
     };
   }
 
   /**
-   * Takes a commit or an application message of another member; one's own commit is not for here: keep `next` of
-   * `commit`. Throws Fault `group/epoch` for a commit of another epoch, `group/policy` for handshakes this house does
-   * not speak, `group/invalid` for everything else. This group does not change.
+   * Takes a commit, a proposal or an application message of another member or the house; one's own commit is not for
+   * here: keep `next` of `commit`. Throws Fault `group/epoch` for a handshake of another epoch, `group/proposals` for a
+   * commit that does not take in the very proposals held here, `group/policy` for what this house does not allow,
+   * `group/invalid` for everything else. This group does not change.
    */
   async receive(bytes: Uint8Array): Promise<Received> {
     const message = readHandshakeOrPrivate(bytes);
-    const state = this.#state;
     valid(this.active);
     if (message.wireformat === "mls_private_message") {
-      allowed(message.privateMessage.contentType === "application");
-      valid(sameBytes(message.privateMessage.groupId, this.groupId));
-      const result = await guarded(() => processMessage(message, state, emptyPskIndex, () => "reject", cipherSuite));
-      valid(result.kind === "applicationMessage" && result.aad.length === 0);
-      return {
-        kind: "application",
-        plaintext: result.message,
-        sender: result.senderLeafIndex,
-        next: new ClientGroup(result.newState),
-        settle: settler(result.consumed),
-      };
+      const { plaintext, sender, held, consumed } = await takeApplication(this.#held, message.privateMessage);
+      return { kind: "application", plaintext, sender, next: new ClientGroup(held), settle: settler(consumed) };
     }
-    const { publicMessage } = message;
-    if (publicMessage.content.epoch !== state.groupContext.epoch) throw new Fault("group/epoch");
-    const { committer, removes, adds, path } = commitParts(publicMessage);
-    const before = leafOf(state, committer);
-    valid(before !== undefined && committer !== this.ownLeaf);
-    // a leaf stays who it is, whatever the server let through
-    allowed(sameBytes(before.signaturePublicKey, path.leafNode.signaturePublicKey));
-    allowed(sameBytes(pseudonymOf(before), pseudonymOf(path.leafNode)));
-    handleOf(path.leafNode);
-    const result = await guarded(() => processMessage(message, state, emptyPskIndex, () => "accept", cipherSuite));
-    valid(result.kind === "newState");
-    const next = new ClientGroup(result.newState);
-    if (next.active) checkPrivatePath(result.newState);
-    const taken = next.members();
+    if (message.publicMessage.content.contentType === "proposal") {
+      const { held, leaf, byServer } = await takeProposal(this.#held, bytes);
+      return { kind: "proposal", leaf, byServer, next: new ClientGroup(held), settle: settler([]) };
+    }
+    const { effect, removedSelf, held, consumed } = await takeCommit(this.#held, message.publicMessage);
     return {
       kind: "commit",
-      committer,
-      added: adds.map(({ leafNode }) => {
-        const member = taken.find((m) => sameBytes(m.signaturePublicKey, leafNode.signaturePublicKey));
-        valid(member !== undefined);
-        return member.leafIndex;
-      }),
-      removed: removes,
-      removedSelf: !next.active,
-      next,
-      settle: settler(result.consumed),
+      committer: effect.committer,
+      added: effect.kind === "join" ? [effect.committer] : effect.added,
+      removed: effect.removed.map(({ leaf }) => leaf),
+      resynced: effect.kind === "resync" ? effect.former : undefined,
+      removedSelf,
+      next: new ClientGroup(held),
+      settle: settler(consumed),
     };
   }
 
-  /** The whole state with its secrets; the caller seals it. */
+  /** The whole state with its secrets and pending proposals; the caller seals it. */
   serialize(): Uint8Array {
-    return encodeGroupState(this.#state);
+    return writeHeld(this.#held);
   }
 
-  /** A state that `serialize` wrote. The bytes are copied: the library's secrets would be views of them otherwise. */
+  /** A state that `serialize` wrote; its bytes are copied. Throws Fault `group/invalid`. */
   static deserialize(bytes: Uint8Array): ClientGroup {
-    const own = Buffer.allocUnsafeSlow(bytes.length);
-    own.set(bytes);
-    const plain = new Uint8Array(own.buffer);
-    return new ClientGroup({ ...strictDecode(decodeGroupState, groupStateEncoder, plain), clientConfig });
+    return new ClientGroup(readHeld(bytes));
   }
-}
-
-function memberOf(leafIndex: number, leaf: LeafNode): Member {
-  return {
-    leafIndex,
-    pseudonym: pseudonymOf(leaf),
-    signaturePublicKey: leaf.signaturePublicKey,
-    handle: handleOf(leaf),
-  };
 }

@@ -43,17 +43,27 @@ export interface OwnKeyPackage {
   readonly signPrivate: Uint8Array;
 }
 
+/** Ed25519; `signKey` in the 64-byte form that src/crypto/sign.ts takes. */
+export interface SignatureKeys {
+  readonly publicKey: Uint8Array;
+  readonly signKey: Uint8Array;
+}
+
+export type GeneratedKeyPackage = Awaited<ReturnType<typeof generateKeyPackageWithKey>>;
+
 /** The one extension of our leaves. */
 export const leafExtensions = (handle: Uint8Array): Extension[] => {
   allowed(handle.length === HANDLE_LENGTH);
   return [{ extensionType: QUEUE_HANDLE, extensionData: handle }];
 };
 
-/** A fresh KeyPackage with fresh keys. Throws Fault `group/policy` for a pseudonym or handle of another size. */
-export async function makeKeyPackage(request: KeyPackageRequest): Promise<OwnKeyPackage> {
+/** A KeyPackage in the library's form, under the given signature key pair. Throws Fault `group/policy`. */
+export function generateKeyPackage(
+  request: KeyPackageRequest,
+  signatureKeys: SignatureKeys,
+): Promise<GeneratedKeyPackage> {
   allowed(request.pseudonym.length === PSEUDONYM_LENGTH);
-  const signatureKeys = await cipherSuite.signature.keygen();
-  const { publicPackage, privatePackage } = await generateKeyPackageWithKey(
+  return generateKeyPackageWithKey(
     { credentialType: "basic", identity: request.pseudonym },
     capabilities,
     { notBefore: BigInt(request.notBefore), notAfter: BigInt(request.notAfter) },
@@ -62,6 +72,12 @@ export async function makeKeyPackage(request: KeyPackageRequest): Promise<OwnKey
     cipherSuite,
     leafExtensions(request.handle),
   );
+}
+
+/** A fresh KeyPackage with fresh keys. Throws Fault `group/policy` for a pseudonym or handle of another size. */
+export async function makeKeyPackage(request: KeyPackageRequest): Promise<OwnKeyPackage> {
+  const signatureKeys = await cipherSuite.signature.keygen();
+  const { publicPackage, privatePackage } = await generateKeyPackage(request, signatureKeys);
   const privateKeys = Buffer.allocUnsafeSlow(PRIVATE_KEYS_LENGTH);
   const { initPrivateKey, hpkePrivateKey, signaturePrivateKey } = privatePackage;
   privateKeys.set(initPrivateKey, 0);

@@ -1,0 +1,133 @@
+// External commits (RFC 9420 section 12.4.3.2): a member that lost step takes a new leaf in place of its own, and the
+// second of a connection comes in without being added.
+import { joinGroupExternal, type GroupContext, type GroupInfo, type RatchetTree } from "ts-mls";
+import { writeGroupInfo, type MadeCommit } from "./client-commit.ts";
+import { fresh, ownLeafOf, treeOf, type Held } from "./client-state.ts";
+import { allowed, guarded, sameBytes, valid } from "./codec.ts";
+import { clientConfig } from "./config.ts";
+import { exportGroupKey } from "./group-key.ts";
+import { generateKeyPackage, type SignatureKeys } from "./key-package.ts";
+import { readGroupInfo, readRatchetTree, writeMessage } from "./messages.ts";
+import { checkJoinPolicy, checkContextExtensions, policyOf, senderKeyOf } from "./policy.ts";
+import { PublicTree } from "./public-tree.ts";
+import { cipherSuite } from "./suite.ts";
+import { checkContext, checkGroupInfo, checkMembers } from "./validation-group.ts";
+import { handleOf, pseudonymOf } from "./validation-leaf.ts";
+
+/** A group as the delivery service shows it to those who know its key: MLSMessage with GroupInfo, ratchet_tree. */
+export interface OfferedGroup {
+  readonly groupInfo: Uint8Array;
+  readonly tree: Uint8Array;
+}
+
+export interface ResyncRequest extends OfferedGroup {
+  /** A new sealed queue handle; the old one stays where this is not given. */
+  readonly handle?: Uint8Array;
+  /** Unix seconds. */
+  readonly now: number;
+  /** The house said that the group was put back: its epoch may be one before the own state's. */
+  readonly afterReset?: boolean;
+}
+
+export interface JoinRequest extends OfferedGroup {
+  /** 16 random bytes, never used in two groups. */
+  readonly pseudonym: Uint8Array;
+  /** Sealed queue handle, 88 bytes. */
+  readonly handle: Uint8Array;
+  /** The house's key that external_senders must name, 32 bytes. */
+  readonly senderKey: Uint8Array;
+  /** Unix seconds. */
+  readonly now: number;
+}
+
+interface Offered {
+  readonly info: GroupInfo;
+  readonly ratchetTree: RatchetTree;
+  readonly tree: PublicTree;
+}
+
+// Every rule for a group that comes from outside (section 12.4.3.1). What nobody outside can check is external_pub.
+function checkOffer(offer: OfferedGroup, senderKey: Uint8Array): Offered {
+  const info = readGroupInfo(offer.groupInfo);
+  const ratchetTree = readRatchetTree(offer.tree);
+  const tree = PublicTree.from(ratchetTree);
+  const { groupContext, extensions, confirmationTag } = info;
+  checkTreeOf(groupContext, tree, senderKey);
+  // a creator's own GroupInfo has the tree in it, which the library would prefer
+  const inside = extensions.find(({ extensionType }) => extensionType === "ratchet_tree");
+  allowed(inside === undefined || groupContext.epoch === 0n);
+  valid(inside === undefined || sameBytes(inside.extensionData, offer.tree));
+  checkGroupInfo(info, tree.leaf(info.signer), groupContext, confirmationTag, inside !== undefined);
+  return { info, ratchetTree, tree };
+}
+
+/** A context, its policy and its tree, as whoever enters a group must check them. Throws Fault `group/*`. */
+export function checkTreeOf(context: GroupContext, tree: PublicTree, senderKey: Uint8Array): void {
+  checkContext(context);
+  const { admins } = checkContextExtensions(context.extensions, senderKey);
+  valid(sameBytes(tree.treeHash(), context.treeHash));
+  checkMembers(tree, context, undefined);
+  allowed(admins.every((admin) => tree.leafOf(admin) !== undefined));
+}
+
+/** One's own new leaf, with pseudonym and signature key of the old one. Throws Fault `group/policy`, `group/invalid`. */
+export async function makeResync(held: Held, request: ResyncRequest): Promise<MadeCommit> {
+  const { mls } = held;
+  const { handle, now, afterReset = false } = request;
+  const offered = checkOffer(request, senderKeyOf(mls.groupContext));
+  const { groupContext } = offered.info;
+  valid(sameBytes(groupContext.groupId, mls.groupContext.groupId));
+  allowed(policyOf(groupContext).connection === policyOf(mls.groupContext).connection);
+  const own = ownLeafOf(mls);
+  const pseudonym = pseudonymOf(own);
+  const former = offered.tree.leafOf(pseudonym);
+  const formerLeaf = former === undefined ? undefined : offered.tree.leaf(former);
+  valid(formerLeaf !== undefined && sameBytes(formerLeaf.signaturePublicKey, own.signaturePublicKey));
+  // A group that goes back takes back Adds only: somebody who is not in one's own tree was removed since.
+  if (groupContext.epoch < mls.groupContext.epoch) {
+    allowed(afterReset);
+    const ours = treeOf(held);
+    for (const [, leaf] of offered.tree.leaves()) allowed(ours.holdsSignatureKey(leaf.signaturePublicKey));
+  }
+  const signatureKeys = { publicKey: own.signaturePublicKey, signKey: Uint8Array.from(mls.signaturePrivateKey) };
+  return enter(offered, { pseudonym, handle: handle ?? handleOf(own), now }, signatureKeys, true);
+}
+
+/** The second member of a connection. Throws Fault `group/policy`, `group/invalid`. */
+export async function makeJoin(request: JoinRequest): Promise<MadeCommit> {
+  const offered = checkOffer(request, request.senderKey);
+  checkJoinPolicy(policyOf(offered.info.groupContext), offered.tree.memberCount);
+  allowed(offered.tree.leafOf(request.pseudonym) === undefined);
+  return enter(offered, request, await cipherSuite.signature.keygen(), false);
+}
+
+interface Newcomer {
+  readonly pseudonym: Uint8Array;
+  readonly handle: Uint8Array;
+  readonly now: number;
+}
+
+// The library takes the new leaf's identity from a KeyPackage; its init key and lifetime are used nowhere.
+async function enter(
+  { info, ratchetTree }: Offered,
+  { pseudonym, handle, now }: Newcomer,
+  signatureKeys: SignatureKeys,
+  resync: boolean,
+): Promise<MadeCommit> {
+  const made = await guarded(async () => {
+    const lifetime = { notBefore: now - 3600, notAfter: now + 86_400 };
+    const own = await generateKeyPackage({ pseudonym, handle, ...lifetime }, signatureKeys);
+    const { publicPackage, privatePackage } = own;
+    return joinGroupExternal(info, publicPackage, privatePackage, resync, cipherSuite, ratchetTree, clientConfig);
+  });
+  const { newState, publicMessage } = made;
+  return {
+    commit: writeMessage({ wireformat: "mls_public_message", publicMessage }),
+    welcome: undefined,
+    groupInfo: await writeGroupInfo(newState),
+    nextGroupKey: await exportGroupKey(newState.keySchedule.exporterSecret),
+    recovery: new Uint8Array(0),
+    next: fresh(newState),
+    consumed: [],
+  };
+}
