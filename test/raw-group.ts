@@ -2,8 +2,9 @@
 import { randomBytes } from "../src/crypto/random.ts";
 import { signKeypair } from "../src/crypto/sign.ts";
 import { lockedAlloc } from "../src/memory/locked.ts";
-import { createGroup, joinFromWelcome, type ClientGroup } from "../src/mls/client.ts";
-import { makeKeyPackage } from "../src/mls/key-package.ts";
+import { createGroup, joinFromWelcome, welcomeGroupKey, type ClientGroup } from "../src/mls/client.ts";
+import { makeKeyPackage, readPrivateKeys } from "../src/mls/key-package.ts";
+import { readKeyPackage } from "../src/mls/messages.ts";
 import { pay, type AskedHouse, type RawHouse } from "./raw-account.ts";
 import { keySigner, replyOf, type RawReply } from "./raw-client.ts";
 
@@ -52,14 +53,16 @@ export interface RawGroup {
 /** A group of two, paid from `tokens`. */
 export async function rawPair(
   house: AskedHouse,
-  { ask }: RawHouse,
+  { ask, to }: RawHouse,
   queues: readonly [RawQueue, RawQueue],
   tokens: { readonly create: Buffer[]; readonly deliver: Buffer[] },
 ): Promise<RawGroup> {
   const now = house.now();
   const reserved = await ask({ operation: "ds.reserve", request: {}, token: pay("ds.reserve", tokens.create) });
   const groupId = Buffer.from(replyOf("ds.reserve", whole(reserved)).groupId);
-  const alone = await createGroup({ groupId, pseudonym: randomBytes(16), handle: await queues[0].handle(), now });
+  const handle = await queues[0].handle();
+  const senderKey = to.deliveryKey;
+  const alone = await createGroup({ groupId, pseudonym: randomBytes(16), handle, senderKey, now });
   const groupKey = await alone.groupKey();
   const create = { groupId, groupKey, groupInfo: await alone.groupInfo() };
   whole(await ask({ operation: "ds.create", request: create, token: pay("ds.create", tokens.create) }));
@@ -68,10 +71,20 @@ export async function rawPair(
   const own = await makeKeyPackage({ pseudonym: randomBytes(16), handle: await queues[1].handle(), ...lifetime });
   const pending = await alone.commit({ add: [own.keyPackage], now });
   const welcome = pending.welcome ?? Buffer.alloc(0);
-  const { commit, groupInfo, nextGroupKey } = pending;
-  const request = { groupId, groupKey, nextGroupKey, leaf: alone.ownLeaf, commit, groupInfo, welcome };
+  const { commit, groupInfo, nextGroupKey, recovery } = pending;
+  const request = { groupId, groupKey, nextGroupKey, leaf: alone.ownLeaf, commit, groupInfo, welcome, recovery };
   const signer = (...parts: Uint8Array[]): Uint8Array => alone.signWithLeaf("request", ...parts);
   whole(await ask({ operation: "ds.commit", request, signer, token: pay("ds.commit", tokens.deliver) }));
-  const member = await joinFromWelcome(welcome, own.keyPackage, own.privateKeys, now);
+  const joined = await welcomeGroupKey(welcome, own.keyPackage, own.privateKeys);
+  const leafKey = readKeyPackage(own.keyPackage).leafNode.signaturePublicKey;
+  const leafSigner = keySigner(readPrivateKeys(own.privateKeys).signaturePrivateKey);
+  const tree = await ask({
+    operation: "ds.welcomeInfo",
+    request: { groupId, groupKey: joined.groupKey, leafKey, offset: 0 },
+    signer: leafSigner,
+    token: pay("ds.welcomeInfo", tokens.deliver),
+  });
+  const { chunk } = replyOf("ds.welcomeInfo", whole(tree));
+  const member = await joinFromWelcome(welcome, own.keyPackage, own.privateKeys, chunk, senderKey);
   return { groupId, groupKey: nextGroupKey, founder: pending.next, member };
 }

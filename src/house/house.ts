@@ -14,6 +14,7 @@ import { encodeInvitation, makeInvitation } from "../../tokens/invitation.ts";
 import { TOKEN_LENGTH } from "../../tokens/token.ts";
 import { VOPRF, type TokenType } from "../../tokens/types.ts";
 import { WORK_SEED_LENGTH } from "../../tokens/work.ts";
+import { ed25519Sign } from "../crypto/mls-provider.ts";
 import { sign } from "../crypto/sign.ts";
 import { buildDirectory, type PublishedKeys } from "./directory.ts";
 import { openExternalDirectories, type ExternalDirectories, type FetchDirectory } from "./external.ts";
@@ -94,11 +95,17 @@ export async function openHouse({ store, arenas, clock, onionOf, ...given }: Hou
       issuer: issuerPort(keys, policy),
       signer: {
         publicKey: issuing.publicKey,
-        sign: (signature, body) => void issuing.secret.use((secret) => sign(signature, "credential", secret, body)),
+        sign: (signature, body, purpose) => void issuing.secret.use((secret) => sign(signature, purpose, secret, body)),
       },
     }),
     ...queue.handlers,
-    ...makeDeliveryService({ queue }),
+    ...makeDeliveryService({
+      queue,
+      signer: {
+        publicKey: identity.delivery.publicKey,
+        sign: (signature, message) => identity.delivery.secret.use((secret) => ed25519Sign(signature, message, secret)),
+      },
+    }),
   };
 
   return {

@@ -10,6 +10,8 @@ import { sealRequest } from "../raw-client.ts";
 // A request of each operation that decodes; whether its service then likes it is not the gate's business.
 const zeros = (n: number): Buffer => Buffer.alloc(n);
 const nobody = { userId: zeros(16), clientId: zeros(16) };
+const member = { groupId: zeros(16), groupKey: zeros(32), leaf: 0 };
+const advance = { groupId: zeros(16), groupKey: zeros(32), nextGroupKey: zeros(32) };
 const samples: { [N in OperationName]: RequestOf<N> } = {
   "as.register": {
     name: Buffer.from("somebody"),
@@ -43,17 +45,22 @@ const samples: { [N in OperationName]: RequestOf<N> } = {
   "qs.read": { queueId: zeros(16), acknowledge: 0, wait: 0 },
   "ds.reserve": {},
   "ds.create": { groupId: zeros(16), groupKey: zeros(32), groupInfo: zeros(9) },
-  "ds.commit": {
-    groupId: zeros(16),
-    groupKey: zeros(32),
-    nextGroupKey: zeros(32),
-    leaf: 0,
-    commit: zeros(0),
-    groupInfo: zeros(0),
-    welcome: zeros(0),
+  "ds.commit": { ...advance, leaf: 0, commit: zeros(0), groupInfo: zeros(0), welcome: zeros(0), recovery: zeros(0) },
+  "ds.commitLarge": {
+    ...{ ...advance, leaf: 0, commit: zeros(0), groupInfo: zeros(0) },
+    ...{ welcome: zeros(0), recovery: zeros(0) },
   },
-  "ds.send": { groupId: zeros(16), groupKey: zeros(32), leaf: 0, message: zeros(0) },
-  "ds.sendTo": { groupId: zeros(16), groupKey: zeros(32), leaf: 0, recipient: 1, message: zeros(0) },
+  "ds.send": { ...member, message: zeros(0) },
+  "ds.sendTo": { ...member, recipient: 1, message: zeros(0) },
+  "ds.leave": { ...member, proposal: zeros(0) },
+  "ds.welcomeInfo": { groupId: zeros(16), groupKey: zeros(32), leafKey: zeros(32), offset: 0 },
+  "ds.joinInfo": { groupId: zeros(16), groupKey: zeros(32), offset: 0 },
+  "ds.resync": { ...advance, leaf: 0, commit: zeros(0), groupInfo: zeros(0) },
+  "ds.join": { ...advance, commit: zeros(0), groupInfo: zeros(0) },
+  "ds.updateHandle": { ...member, handle: zeros(88) },
+  "ds.delete": { ...member, commit: zeros(0), groupInfo: zeros(0) },
+  "ds.reset": member,
+  "ds.recover": member,
 };
 const names = Object.keys(operations) as OperationName[];
 const gated = names.filter((name) => operations[name].token !== "none");

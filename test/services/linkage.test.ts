@@ -17,6 +17,11 @@ const serviceOf: Record<Room, Service | "house"> = {
   issuance: "auth",
   groupReserved: "delivery",
   group: "delivery",
+  groupEpoch: "delivery",
+  groupNext: "delivery",
+  groupRun: "delivery",
+  groupVote: "delivery",
+  groupUse: "delivery",
   keyPackage: "queue",
   friendship: "queue",
   queue: "queue",
@@ -67,6 +72,24 @@ describe("services", () => {
         token: one(delivers),
       });
       assert.equal(sent.code, "ok");
+      const pending = await group.founder.commit({ now: house.now() });
+      const { commit, groupInfo, nextGroupKey, recovery } = pending;
+      const renewed = await raw.ask({
+        operation: "ds.commit",
+        request: {
+          groupId: group.groupId,
+          groupKey: group.groupKey,
+          nextGroupKey,
+          leaf: group.founder.ownLeaf,
+          commit,
+          groupInfo,
+          welcome: Buffer.alloc(0),
+          recovery,
+        },
+        signer: (...parts) => group.founder.signWithLeaf("request", ...parts),
+        token: one(delivers),
+      });
+      assert.equal(renewed.code, "ok");
       raw.close();
 
       const identifiers: Identifier[] = [

@@ -1,50 +1,37 @@
 // Takes a group into its next epoch: one commit an epoch, with its GroupInfo, Welcome and fan-out in one batch.
 import { Fault } from "../../fault.ts";
-import { equal } from "../../memory/locked.ts";
-import type { PublicGroup, StagedCommit } from "../../mls/public-group.ts";
-import { operations, type RequestOf } from "../../wire/operations.ts";
-import type { Call, Delivery, DeliveryToQueue, Handler } from "../ports.ts";
-import { delivery } from "./fan-out.ts";
-import { asMember, saveGroup } from "./group-state.ts";
-
-const { members } = operations["ds.commit"].limits;
-type Request = RequestOf<"ds.commit">;
-
-/** Faults `group/unavailable`, `auth/signature`, `group/epoch`, `group/invalid`, `group/policy`, `group/limit`. */
-export const commit =
-  (queue: DeliveryToQueue): Handler<"ds.commit"> =>
-  (request, call) =>
-    asMember(call, request, async (group, kept) => {
-      const welcome = request.welcome.length === 0 ? undefined : request.welcome;
-      const staged = group.validateCommit(request.commit, request.groupInfo, welcome, call.now);
-      try {
-        check(request, staged);
-        saveGroup(call, request.groupId, request.nextGroupKey, staged.next, kept);
-        await queue.enqueue(call, deliveries(call, request, group, staged));
-        return {};
-      } finally {
-        staged.next.wipe();
-      }
-    });
-
-function check({ leaf, groupKey, nextGroupKey }: Request, { committer, next }: StagedCommit): void {
-  // A member speaks for itself: nobody hands in another's commit.
-  if (committer !== leaf) throw new Fault("group/invalid");
-  // Who was removed knows the old key.
-  if (equal(groupKey, nextGroupKey)) throw new Fault("group/invalid");
-  if (next.memberCount > members) throw new Fault("group/limit");
-}
+import type { Handler } from "../ports.ts";
+import type { Delivering } from "./fan-out.ts";
+import { asMember } from "./in-epoch.ts";
+import { nextEpoch } from "./next-epoch.ts";
 
 /**
- * The commit to all members of the epoch it ends: its sender is confirmed and the removed learn of it. The Welcome to
- * those it adds.
+ * Of either size. Faults `group/unavailable`, `auth/signature`, `group/epoch`, `group/proposals`, `group/invalid`,
+ * `group/policy`, `group/limit`.
  */
-function deliveries(call: Call, request: Request, group: PublicGroup, { added, next }: StagedCommit): Delivery[] {
-  const before = Array.from(group.handles(), ([, handle]) => handle);
-  const list = [delivery(call, "commit", request.commit, before)];
-  if (added.length > 0) {
-    const handles = added.flatMap((index) => next.leaf(index)?.handle ?? []);
-    list.push(delivery(call, "welcome", request.welcome, handles));
-  }
-  return list;
-}
+export const commit =
+  (service: Delivering): Handler<"ds.commit"> & Handler<"ds.commitLarge"> =>
+  (request, call) =>
+    asMember(call, request, async (opened, made) => {
+      const { groupId, groupKey, nextGroupKey, leaf, commit: bytes, groupInfo } = request;
+      const optional = {
+        ...(request.welcome.length > 0 && { welcome: request.welcome }),
+        ...(request.recovery.length > 0 && { recovery: request.recovery }),
+      };
+      const staged = opened.group.validateCommit({ commit: bytes, groupInfo, ...optional, now: call.now });
+      made.push(staged.next);
+      // A member speaks for itself: nobody hands in another's commit.
+      if (staged.committer !== leaf) throw new Fault("group/invalid");
+      const advance = {
+        groupId,
+        groupKey,
+        nextGroupKey,
+        commit: bytes,
+        committer: leaf,
+        removed: staged.removed.map((one) => one.leaf),
+        evicts: staged.removed.some(({ byReference }) => !byReference),
+        ...optional,
+      };
+      await nextEpoch(service, call, opened, staged, advance, made);
+      return {};
+    });

@@ -1,7 +1,13 @@
 // What goes to members' queues: an MLS message with its kind, once for all who get it.
 import { encode } from "../../wire/codec.ts";
 import { itemKinds, queueItem } from "../../wire/documents.ts";
-import type { Call, Delivery } from "../ports.ts";
+import type { Call, Delivery, DeliverySigner, DeliveryToQueue } from "../ports.ts";
+
+/** What the operations of the delivery service work with. */
+export interface Delivering {
+  readonly queue: DeliveryToQueue;
+  readonly signer: DeliverySigner;
+}
 
 export function delivery(
   call: Call,

@@ -2,14 +2,18 @@
 import type { Call } from "../ports.ts";
 
 export const DAY_SECONDS = 86_400;
+/** A mean Gregorian month. */
 export const MONTH_SECONDS = 2_629_746;
-/** Months of 30.44 days since 1970. */
-export const monthOf = (unixSeconds: number): number => Math.floor(unixSeconds / MONTH_SECONDS);
 
 /** How many periods a record is kept behind the one it was written in. */
 export const keptPeriods = {
   groupReserved: { seconds: DAY_SECONDS, behind: 1 },
   group: { seconds: MONTH_SECONDS, behind: 12 },
+  groupEpoch: { seconds: MONTH_SECONDS, behind: 1 },
+  groupNext: { seconds: MONTH_SECONDS, behind: 3 },
+  groupRun: { seconds: MONTH_SECONDS, behind: 1 },
+  groupVote: { seconds: MONTH_SECONDS, behind: 1 },
+  groupUse: { seconds: DAY_SECONDS, behind: 0 },
 } as const;
 export type KeptRoom = keyof typeof keptPeriods;
 
@@ -17,12 +21,14 @@ export interface Kept {
   readonly value: Buffer;
   readonly partition: number;
 }
+type Place = Pick<Kept, "partition">;
 
-const current = (call: Call, room: KeptRoom): number => Math.floor(call.now / keptPeriods[room].seconds);
+/** The period that a record written now lies in. */
+export const periodOf = (call: Call, room: KeptRoom): number => Math.floor(call.now / keptPeriods[room].seconds);
 
 /** The newest record of a name that is still kept, in the arena, and the period it lies in. */
 export async function find(call: Call, room: KeptRoom, name: Uint8Array): Promise<Kept | undefined> {
-  const newest = current(call, room);
+  const newest = periodOf(call, room);
   for (let partition = newest; partition >= newest - keptPeriods[room].behind; partition--) {
     const value = await call.tx.get(room, name, { partition });
     if (value !== undefined) return { value, partition };
@@ -31,12 +37,12 @@ export async function find(call: Call, room: KeptRoom, name: Uint8Array): Promis
 }
 
 /** Writes a record into the current period, in the place of `before`. */
-export function keep(call: Call, room: KeptRoom, name: Uint8Array, value: Uint8Array, before?: Kept): void {
-  const partition = current(call, room);
+export function keep(call: Call, room: KeptRoom, name: Uint8Array, value: Uint8Array, before?: Place): void {
+  const partition = periodOf(call, room);
   if (before !== undefined && before.partition !== partition) drop(call, room, name, before);
   call.tx.put(room, name, value, { partition });
 }
 
-export function drop(call: Call, room: KeptRoom, name: Uint8Array, { partition }: Kept): void {
+export function drop(call: Call, room: KeptRoom, name: Uint8Array, { partition }: Place): void {
   call.tx.delete(room, name, { partition });
 }

@@ -3,20 +3,20 @@ import { Fault } from "../../fault.ts";
 import { equal } from "../../memory/locked.ts";
 import { readHandshakeOrPrivate } from "../../mls/messages.ts";
 import type { PublicGroup } from "../../mls/public-group.ts";
-import type { DeliveryToQueue, Handler } from "../ports.ts";
-import { delivery } from "./fan-out.ts";
-import { asMember } from "./group-state.ts";
+import type { Handler } from "../ports.ts";
+import { delivery, type Delivering } from "./fan-out.ts";
+import { inEpoch } from "./in-epoch.ts";
 
-/** Faults `group/unavailable`, `auth/signature`, `group/epoch`, `group/invalid`. */
+/** Faults `group/unavailable`, `auth/signature`, `group/epoch`, `group/invalid`, `group/limit`. */
 export const send =
-  (queue: DeliveryToQueue): Handler<"ds.send"> =>
+  (service: Delivering): Handler<"ds.send"> =>
   (request, call) =>
-    asMember(call, request, async (group) => {
+    inEpoch(service, call, request, (group) => {
       check(request.message, group);
       const others: Uint8Array[] = [];
       for (const [leaf, handle] of group.handles()) if (leaf !== request.leaf) others.push(handle);
-      await queue.enqueue(call, [delivery(call, "application", request.message, others)]);
-      return {};
+      const deliveries = [delivery(call, "application", request.message, others)];
+      return { deliveries, reached: (leaf) => leaf !== request.leaf };
     });
 
 /**
@@ -24,14 +24,14 @@ export const send =
  * `group/invalid` for a recipient that is not there.
  */
 export const sendTo =
-  (queue: DeliveryToQueue): Handler<"ds.sendTo"> =>
+  (service: Delivering): Handler<"ds.sendTo"> =>
   (request, call) =>
-    asMember(call, request, async (group) => {
+    inEpoch(service, call, request, (group) => {
       check(request.message, group);
       const recipient = group.leaf(request.recipient);
       if (recipient === undefined || request.recipient === request.leaf) throw new Fault("group/invalid");
-      await queue.enqueue(call, [delivery(call, "application", request.message, [recipient.handle])]);
-      return {};
+      const deliveries = [delivery(call, "application", request.message, [recipient.handle])];
+      return { deliveries, reached: (leaf) => leaf === request.recipient };
     });
 
 // All that can be seen of a PrivateMessage (RFC 9420 section 6.3). Who wrote it is inside.
