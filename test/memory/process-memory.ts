@@ -1,18 +1,13 @@
 // All memory of another process that is there, through /proc/PID/mem; it also shows pages that core dumps leave out.
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
-import type { Scanner } from "./scanner.ts";
+import { basename } from "node:path";
+import type { Region, Scanner } from "./scanner.ts";
 
 const PAGE = 4096;
 const CHUNK = 1 << 24;
 /** Chunks overlap, so that nothing hides on a border. */
 const OVERLAP = 8192;
 const ZEROS = Buffer.alloc(PAGE);
-
-interface Region {
-  readonly start: number;
-  readonly end: number;
-  readonly name: string;
-}
 
 /** Why this process may not read that one's memory, or undefined when it may. */
 export function cannotRead(pid: number): string | undefined {
@@ -36,9 +31,18 @@ function regionsOf(pid: number): Region[] {
     const [range = "", access = "", , , , path = ""] = line.split(/\s+/);
     const [start = 0, end = 0] = range.split("-").map((part) => Number.parseInt(part, 16));
     if (path.startsWith("[v") || (path.startsWith("/") && !access.includes("w"))) continue;
-    regions.push({ start, end, name: path.startsWith("/") ? "file" : path === "" ? "anonymous" : path });
+    regions.push({ start, end, access, name: nameOf(path, start) });
   }
   return regions;
+}
+
+/** glibc aligns what it maps for the heaps of further threads to this (HEAP_MAX_SIZE), and nothing else does. */
+const THREAD_HEAP = 64 << 20;
+
+function nameOf(path: string, start: number): string {
+  if (path.startsWith("/")) return `file ${basename(path)}`;
+  if (path !== "") return path;
+  return start % THREAD_HEAP === 0 ? "heap of a thread" : "anonymous";
 }
 
 /** The runs of pages of a region that are in memory or swapped out (proc_pid_pagemap(5), bits 63 and 62). */
@@ -61,7 +65,7 @@ function* presentRuns(pagemap: number, { start, end }: Region): Generator<[addre
 }
 
 /** Pages of zeros are most of a pool: they are passed over. */
-function scanFilled(scanner: Scanner, memory: Buffer, address: number, region: string): void {
+function scanFilled(scanner: Scanner, memory: Buffer, address: number, region: Region): void {
   let began = -1;
   for (let at = 0; at < memory.length; at += PAGE) {
     const end = Math.min(at + PAGE, memory.length);
@@ -87,7 +91,7 @@ export function scanProcess(pid: number, scanner: Scanner): number {
           const wanted = Math.min(CHUNK + OVERLAP, size - at);
           const read = readOrSkip(memory, chunk, wanted, address + at);
           total += read;
-          scanFilled(scanner, chunk.subarray(0, read), address + at, region.name);
+          scanFilled(scanner, chunk.subarray(0, read), address + at, region);
         }
       }
     }

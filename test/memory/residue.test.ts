@@ -8,7 +8,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { ask, httpHead } from "../http/envelope-client.ts";
 import { cannotRead, scanProcess } from "./process-memory.ts";
 import { sendForeign, sendTraffic, type Target } from "./residue-traffic.ts";
-import { countHits, Scanner } from "./scanner.ts";
+import { describeHits } from "./hits.ts";
+import { Scanner } from "./scanner.ts";
 
 const PLAIN = 100;
 const ROUNDS = 4;
@@ -63,7 +64,7 @@ describe("memory/residue", () => {
     const scanner = new Scanner([...traffic.canaries, ...traffic.wire]);
     const bytes = scanProcess(server.pid, scanner);
     assert.ok(bytes > LEAST_BYTES, `only ${bytes} bytes were read`);
-    assert.deepEqual(countHits(scanner.hits), []);
+    assert.deepEqual(describeHits(scanner.hits), []);
   });
 
   it("control: one id kept as a string and one copied message are found", async function () {

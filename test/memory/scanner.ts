@@ -1,19 +1,43 @@
 // Looks for fragments of many canaries in a lot of memory at once: one rolling eight-byte window, one hash table.
 import { formsOf, type Canary, type Form } from "./canary.ts";
 
+/** A mapping of the process. */
+export interface Region {
+  readonly start: number;
+  readonly end: number;
+  readonly access: string;
+  readonly name: string;
+}
+
 export interface Hit {
   readonly kind: string;
   readonly form: string;
-  readonly region: string;
+  readonly region: Region;
   readonly address: number;
   readonly length: number;
+  /** Where in its form the found bytes begin, and how long the whole form is. */
+  readonly offset: number;
+  readonly whole: number;
+  /** The memory around, from `AROUND` bytes before `address` or from where it begins. */
+  readonly around: Buffer;
+  readonly before: number;
 }
+
+/** Bytes before and behind a hit that are kept with it. */
+const AROUND = 32;
 
 const FILTER_BITS = 27;
 const TABLE_BITS = 22;
 const A = 0x9e3779b1 | 0;
 const B = 0x85ebca77 | 0;
 const hash = (low: number, high: number): number => Math.imul(low, A) ^ Math.imul(high, B);
+
+interface Run {
+  readonly form: number;
+  readonly from: number;
+  readonly length: number;
+  readonly offset: number;
+}
 
 /** Grows by doubling. */
 class Numbers {
@@ -60,12 +84,12 @@ export class Scanner {
   }
 
   /** Scans `memory`, which lies at `address`; also the bytes it may hold as arrays of numbers. */
-  scan(memory: Buffer, address: number, region: string): void {
+  scan(memory: Buffer, address: number, region: Region): void {
     this.#scanNumbers(memory, address, region);
     this.#scanBytes(memory, address, region, "");
   }
 
-  #scanBytes(memory: Buffer, address: number, region: string, inside: string): void {
+  #scanBytes(memory: Buffer, address: number, region: Region, inside: string): void {
     const filter = this.#filter;
     const end = memory.length - 8;
     if (end < 0) return;
@@ -79,9 +103,20 @@ export class Scanner {
         const found = this.#longest(memory, at, key >>> (32 - TABLE_BITS));
         if (found !== undefined) {
           const { kind, name } = this.#forms[found.form]!;
-          const form = inside + name;
-          this.hits.push({ kind, form, region, address: address + found.from, length: found.length });
-          known = found.from + found.length;
+          const { from, length, offset } = found;
+          const before = Math.min(AROUND, from);
+          this.hits.push({
+            kind,
+            form: inside + name,
+            region,
+            address: address + from,
+            length,
+            offset,
+            whole: this.#forms[found.form]!.bytes.length,
+            around: Buffer.from(memory.subarray(from - before, from + length + AROUND)),
+            before,
+          });
+          known = from + length;
         }
       }
       if (at >= end) return;
@@ -91,8 +126,8 @@ export class Scanner {
   }
 
   // The longest run, among all forms that have this window, of the form's own bytes around it.
-  #longest(memory: Buffer, at: number, slot: number): { form: number; from: number; length: number } | undefined {
-    let best: { form: number; from: number; length: number } | undefined;
+  #longest(memory: Buffer, at: number, slot: number): Run | undefined {
+    let best: Run | undefined;
     for (let entry = this.#table[slot]!; entry >= 0; entry = this.#next.items[entry]!) {
       const form = this.#form.items[entry]!;
       const offset = this.#offset.items[entry]!;
@@ -103,14 +138,15 @@ export class Scanner {
       while (before < offset && before < at && bytes[offset - before - 1] === memory[at - before - 1]) before++;
       while (offset + after < bytes.length && bytes[offset + after] === memory[at + after]) after++;
       const length = before + after;
-      if (length >= least && length > (best?.length ?? 0)) best = { form, from: at - before, length };
+      if (length >= least && length > (best?.length ?? 0))
+        best = { form, from: at - before, length, offset: offset - before };
     }
     return best;
   }
 
   // V8 keeps an array of small numbers as words (the number in the upper half) or as doubles: such runs are folded
   // back to the bytes they may stand for.
-  #scanNumbers(memory: Buffer, address: number, region: string): void {
+  #scanNumbers(memory: Buffer, address: number, region: Region): void {
     const shift = (8 - (address % 8)) % 8;
     const words = (memory.length - shift) >> 3;
     const view = new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
@@ -148,14 +184,4 @@ export class Scanner {
     }
     flush();
   }
-}
-
-/** Hits counted by kind, form and region, most first: what a failing test shows. */
-export function countHits(hits: readonly Hit[]): [what: string, count: number][] {
-  const counts = new Map<string, number>();
-  for (const { kind, form, region } of hits) {
-    const what = `${kind} as ${form} in ${region}`;
-    counts.set(what, (counts.get(what) ?? 0) + 1);
-  }
-  return [...counts].toSorted(([, a], [, b]) => b - a);
 }
