@@ -5,7 +5,7 @@ import { openInto, SEAL_OVERHEAD, sealInto } from "../../src/crypto/aead.ts";
 import { derive } from "../../src/crypto/derive.ts";
 import { sha256 } from "../../src/crypto/hash.ts";
 import { hmac } from "../../src/crypto/hmac.ts";
-import { derivationLabels, hpkeInfo, hpkeReplyExport, mlsGroupKey, signatureLabels } from "../../src/crypto/labels.ts";
+import { derivationLabels, hpkeInfo, hpkeReplyExport, mlsGroupKey, mlsGroupKeyRecovery, signatureLabels } from "../../src/crypto/labels.ts";
 import { randomBytes } from "../../src/crypto/random.ts";
 import { sign, signKeypair, verify } from "../../src/crypto/sign.ts";
 
@@ -17,6 +17,7 @@ describe("crypto/labels", () => {
       ...Object.values(hpkeInfo),
       hpkeReplyExport,
       mlsGroupKey,
+      mlsGroupKeyRecovery,
     ];
     assert.equal(new Set(all).size, all.length);
     for (const label of all) assert.match(label, /^tacet v1 [a-z ]{3,50}$/);
