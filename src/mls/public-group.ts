@@ -206,10 +206,7 @@ export class PublicGroup {
 
   /** The leaf index of who signs with this key. */
   leafOf(signaturePublicKey: Uint8Array): number | undefined {
-    for (const [index, leaf] of this.entries()) {
-      if (sameBytes(leaf.signaturePublicKey, signaturePublicKey)) return index;
-    }
-    return undefined;
+    return this.#state.roster.leafOf(signaturePublicKey);
   }
 
   /** Every member, in leaf order. */
@@ -278,7 +275,7 @@ export class PublicGroup {
     const tree = this.#tree.clone();
     const own = (this.#take ?? Buffer.allocUnsafeSlow)(128);
     try {
-      const members = Array.from(this.entries(), ([leaf, { pseudonym }]) => ({ leaf, pseudonym }));
+      const members = Array.from(this.#state.roster.pseudonyms(), ([leaf, pseudonym]) => ({ leaf, pseudonym }));
       const staged = stageCommit(tree, message, { context: before, members, pending }, now);
       check(staged);
       const { committer, former, added, removed, lapsed, extensions, parts } = staged;

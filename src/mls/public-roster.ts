@@ -145,6 +145,25 @@ export class Roster {
     for (const [index, entry] of this.#merged()) yield [index, typeof entry === "number" ? this.#entry(entry) : entry];
   }
 
+  *pseudonyms(): Generator<[leafIndex: number, pseudonym: Uint8Array]> {
+    for (const [index, entry] of this.#merged()) {
+      const stored = typeof entry === "number";
+      yield [index, stored ? this.#bytes.subarray(entry + PSEUDONYM, entry + MONTH) : entry.pseudonym];
+    }
+  }
+
+  /** The leaf index of who signs with `key`. */
+  leafOf(key: Uint8Array): number | undefined {
+    for (const [index, entry] of this.#merged()) {
+      if (typeof entry !== "number") {
+        if (sameBytes(entry.signaturePublicKey, key)) return index;
+      } else if (this.#bytes[entry + INDEX] === key[0]) {
+        if (sameBytes(this.#bytes.subarray(entry + INDEX, entry + HANDLE), key)) return index;
+      }
+    }
+    return undefined;
+  }
+
   *handles(): Generator<[leafIndex: number, handle: Uint8Array]> {
     for (const [index, entry] of this.#merged()) {
       const stored = typeof entry === "number";
@@ -160,21 +179,30 @@ export class Roster {
   /** Writes the roster at `offset`; returns where it ends. */
   encodeInto(out: Buffer, offset: number): number {
     let at = out.writeUInt16BE(this.size, offset);
+    // entries that stand behind each other are copied together
+    let [from, to] = [0, 0];
+    const copy = (): void => {
+      at += this.#bytes.copy(out, at, from, to);
+    };
     for (const [index, entry] of this.#merged()) {
-      if (typeof entry === "number") this.#bytes.copy(out, at, entry, entry + ENTRY);
-      else writeEntry(out, at, index, entry);
-      at += ENTRY;
+      if (entry === to) to += ENTRY;
+      else {
+        copy();
+        [from, to] = typeof entry === "number" ? [entry, entry + ENTRY] : [0, 0];
+        if (typeof entry !== "number") at = writeEntry(out, at, index, entry);
+      }
     }
+    copy();
     return at;
   }
 }
 
-function writeEntry(out: Buffer, at: number, index: number, leaf: PublicLeaf): void {
+function writeEntry(out: Buffer, at: number, index: number, leaf: PublicLeaf): number {
   out.writeUInt16BE(index, at);
   out.set(leaf.signaturePublicKey, at + INDEX);
   out.set(leaf.handle, at + HANDLE);
   out.set(leaf.pseudonym, at + PSEUDONYM);
-  out.writeUInt16BE(leaf.month, at + MONTH);
+  return out.writeUInt16BE(leaf.month, at + MONTH);
 }
 
 function publicLeaf(leaf: LeafNode, month: number): PublicLeaf {
