@@ -49,6 +49,29 @@ export function derive<B extends Uint8Array>(
   return out;
 }
 
+/** As `derive`, for parts of fixed lengths that are no secrets: laid out once, set in place, hashed in one call. */
+export class Layout {
+  readonly parts: readonly Buffer[];
+  readonly #input: Buffer;
+
+  constructor(purpose: DerivationPurpose, ...partLengths: number[]) {
+    const label = labelBytes[purpose];
+    this.#input = Buffer.alloc(partLengths.reduce((sum, length) => sum + 4 + length, label.length));
+    this.#input.set(label);
+    let end = label.length;
+    this.parts = partLengths.map((length) => {
+      const start = this.#input.writeUInt32BE(length, end);
+      end = start + length;
+      return this.#input.subarray(start, end);
+    });
+  }
+
+  /** out = derive(purpose, key, ...parts) of what the parts hold now. */
+  derive(out: Uint8Array, key: Uint8Array): void {
+    sodium.crypto_generichash(out, this.#input, key);
+  }
+}
+
 function deriveLong<B extends Uint8Array>(out: B, label: Buffer, key: Uint8Array | undefined, parts: Uint8Array[]): B {
   const input: Uint8Array[] = [label];
   parts.forEach((part, i) => {

@@ -3,7 +3,7 @@
 // sealed under its key with queue id || u48 n as associated data. n counts from 1; chain(1) is the secret the owner gave.
 import { lockedAlloc, wipe } from "../memory/locked.ts";
 import { openInto, sealInto, SEAL_OVERHEAD } from "./aead.ts";
-import { derive } from "./derive.ts";
+import { Layout } from "./derive.ts";
 
 /** Bytes of a chain value. */
 export const CHAIN_LENGTH = 32;
@@ -16,13 +16,17 @@ const key = lockedAlloc(CHAIN_LENGTH);
 const next = lockedAlloc(CHAIN_LENGTH);
 const associated = lockedAlloc(ID_LENGTH + SEQUENCE_LENGTH);
 const number = associated.subarray(ID_LENGTH);
+const message = new Layout("ratchetMessage", SEQUENCE_LENGTH);
+const successor = new Layout("ratchetNext", SEQUENCE_LENGTH);
 
 function step<T>(chain: Uint8Array, queueId: Uint8Array, sequence: number, work: () => T): T {
   try {
     associated.set(queueId);
     number.writeUIntBE(sequence, 0, SEQUENCE_LENGTH);
-    derive(key, "ratchetMessage", chain, number);
-    derive(next, "ratchetNext", chain, number);
+    message.parts[0]!.set(number);
+    successor.parts[0]!.set(number);
+    message.derive(key, chain);
+    successor.derive(next, chain);
     const result = work();
     chain.set(next);
     return result;

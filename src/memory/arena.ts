@@ -69,6 +69,8 @@ export class ArenaPool {
   }
 }
 
+const fits = ({ memory, used }: Slab, size: number): boolean => memory.length - used >= size;
+
 /** One request's locked memory. Owner: the code that opened it; whoever it is handed to may take, never close. */
 export class Arena {
   readonly #take: (size: number) => Slab;
@@ -84,7 +86,9 @@ export class Arena {
   /** `size` zeroed locked bytes, valid until `close`. Throws Fault `server/busy` when the pool is empty. */
   take(size: number): Buffer {
     if (this.#closed) throw new Fault("memory/exhausted");
-    let slab = this.#slabs.find((s) => s.memory.length - s.used >= size);
+    // Most pieces are small and the newest slab has room: a large request has many that are full.
+    const newest = this.#slabs.at(-1);
+    let slab = newest !== undefined && fits(newest, size) ? newest : this.#slabs.find((s) => fits(s, size));
     if (slab === undefined) this.#slabs.push((slab = this.#take(size)));
     const piece = slab.memory.subarray(slab.used, slab.used + size);
     slab.used += size;

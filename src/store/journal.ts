@@ -1,6 +1,6 @@
 // The chained head: one sealed record, rewritten in every batch, that says what all other records together must be.
 import { openInto, sealInto, SEAL_OVERHEAD } from "../crypto/aead.ts";
-import { derive } from "../crypto/derive.ts";
+import { derive, Layout } from "../crypto/derive.ts";
 import { Fault } from "../fault.ts";
 import { GuardedKey } from "../memory/guarded-key.ts";
 import { equal } from "../memory/locked.ts";
@@ -27,6 +27,10 @@ export interface Head {
 
 const LINK = Buffer.of(0);
 const ELEMENT = Buffer.of(1);
+const NONCE_LENGTH = 24;
+const TAG_LENGTH = 16;
+const element = new Layout("recordChain", ELEMENT.length, KEY_LENGTH, NONCE_LENGTH, TAG_LENGTH);
+element.parts[0]!.set(ELEMENT);
 const HEAD_LENGTH = 80; // u64 batch || chain(32) || set(32) || 8 zeros
 
 export class Journal {
@@ -69,16 +73,18 @@ export class Journal {
   /** `set` with these records taken in, or taken out where they were in: the operation is its own inverse. */
   digest(set: Buffer, records: readonly Operation[]): Buffer {
     const sum = Buffer.from(set);
-    const element = Buffer.alloc(32);
+    const hash = Buffer.alloc(32);
+    const [, keyPart, noncePart, tagPart] = element.parts as [Buffer, Buffer, Buffer, Buffer];
     this.#keys.use((slab) => {
       const secret = slab.subarray(0, 32);
       for (const { key, value } of records) {
         if (value === undefined) continue;
         if (value.length < SEAL_OVERHEAD) throw new Fault("store/corrupt");
-        const nonce = value.subarray(0, 24);
-        const tag = value.subarray(value.length - 16);
-        derive(element, "recordChain", secret, ELEMENT, key, nonce, tag);
-        for (let i = 0; i < 32; i++) sum[i] = sum[i]! ^ element[i]!;
+        keyPart.set(key);
+        noncePart.set(value.subarray(0, NONCE_LENGTH));
+        tagPart.set(value.subarray(value.length - TAG_LENGTH));
+        element.derive(hash, secret);
+        for (let i = 0; i < 32; i++) sum[i] = sum[i]! ^ hash[i]!;
       }
     });
     return sum;

@@ -87,7 +87,7 @@ describe("services/queue items", () => {
   it("arrive from crossing fan-outs, which never wait for each other", async () => {
     const other = await TestQueue.create(services);
     const [mine, theirs] = [await queue.handle(), await other.handle()];
-    const fanOut = (first: Buffer, second: Buffer): Promise<void> =>
+    const fanOut = (first: Buffer, second: Buffer): Promise<unknown> =>
       services.call((call) =>
         services.queue.enqueue(call, [
           { handles: [first], item: Buffer.from("commit") },
