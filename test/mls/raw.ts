@@ -1,11 +1,14 @@
 // A member without manners: the bare library on the state of one of our clients, and commits put together by hand.
 import assert from "node:assert/strict";
-import { decodeGroupState, emptyPskIndex, createCommit, createGroupInfoWithExternalPub } from "ts-mls";
-import type { ClientState, Commit, CreateCommitOptions, PublicMessage } from "ts-mls";
-import { createContentCommitSignature } from "ts-mls/framedContent.js";
+import { emptyPskIndex, createCommit, createGroupInfoWithExternalPub } from "ts-mls";
+import type { ClientState, Commit, CreateCommitOptions, Proposal, PublicMessage } from "ts-mls";
+import type { Sender } from "ts-mls/sender.js";
+import { createContentCommitSignature, signFramedContentApplicationOrProposal, toTbs } from "ts-mls/framedContent.js";
+import type { FramedContent, FramedContentTBSApplicationOrProposal } from "ts-mls/framedContent.js";
 import { protectPublicMessage } from "ts-mls/messageProtectionPublic.js";
+import { randomBytes } from "../../src/crypto/random.ts";
 import type { ClientGroup } from "../../src/mls/client.ts";
-import { clientConfig } from "../../src/mls/config.ts";
+import { readHeld } from "../../src/mls/client-state.ts";
 import { writeMessage } from "../../src/mls/messages.ts";
 import { cipherSuite } from "../../src/mls/suite.ts";
 
@@ -17,17 +20,13 @@ export interface RawCommit {
   readonly next: ClientState;
 }
 
-export function rawState(client: ClientGroup): ClientState {
-  const decoded = decodeGroupState(client.serialize(), 0);
-  assert.ok(decoded);
-  return { ...decoded[0], clientConfig };
-}
+export const rawState = (client: ClientGroup): ClientState => readHeld(client.serialize()).mls;
 
 /** What the library makes of these options, with everything a server wants beside it. */
 export async function rawCommit(state: ClientState, options: CreateCommitOptions): Promise<RawCommit> {
   const made = await createCommit(
     { state, cipherSuite, pskIndex: emptyPskIndex },
-    { wireAsPublicMessage: true, ratchetTreeExtension: true, ...options },
+    { wireAsPublicMessage: true, ...options },
   );
   assert.ok(made.commit.wireformat === "mls_public_message");
   const groupInfo = await createGroupInfoWithExternalPub(made.newState, [], cipherSuite);
@@ -47,6 +46,7 @@ export async function resigned(
   made: RawCommit,
   change: (commit: Commit) => Commit,
   authenticatedData: Uint8Array = new Uint8Array(0),
+  as?: Sender,
 ): Promise<Uint8Array> {
   const { content, auth } = made.message;
   assert.ok(content.contentType === "commit" && auth.contentType === "commit");
@@ -54,7 +54,7 @@ export async function resigned(
     state.groupContext,
     "mls_public_message",
     change(content.commit),
-    content.sender,
+    as ?? content.sender,
     authenticatedData,
     state.signaturePrivateKey,
     cipherSuite.signature,
@@ -62,5 +62,31 @@ export async function resigned(
   const signed = { wireformat: "mls_public_message" as const, content: framedContent, auth: { ...auth, signature } };
   const { membershipKey } = state.keySchedule;
   const publicMessage = await protectPublicMessage(membershipKey, state.groupContext, signed, cipherSuite);
+  return writeMessage({ wireformat: "mls_public_message", publicMessage });
+}
+
+/** A recovery list of the right form for `leaves`, with nothing in it. */
+export const emptyRecovery = (...leaves: number[]): Uint8Array =>
+  Buffer.concat(leaves.map((leaf) => Buffer.concat([Buffer.of(leaf >> 8, leaf & 0xff), randomBytes(80)])));
+
+/** A proposal by `state`'s member, or by whoever `sender` says, signed with the key of `state` or with `signKey`. */
+export async function rawProposal(
+  state: ClientState,
+  proposal: Proposal,
+  change: { sender?: Sender; authenticatedData?: Uint8Array; signKey?: Uint8Array } = {},
+): Promise<Uint8Array> {
+  const { groupContext, keySchedule, privatePath, signaturePrivateKey } = state;
+  const content: FramedContent = {
+    groupId: groupContext.groupId,
+    epoch: groupContext.epoch,
+    sender: change.sender ?? { senderType: "member", leafIndex: privatePath.leafIndex },
+    authenticatedData: change.authenticatedData ?? new Uint8Array(0),
+    contentType: "proposal",
+    proposal,
+  };
+  const tbs = toTbs(content, "mls_public_message", groupContext) as FramedContentTBSApplicationOrProposal;
+  const auth = await signFramedContentApplicationOrProposal(change.signKey ?? signaturePrivateKey, tbs, cipherSuite);
+  const signed = { wireformat: "mls_public_message" as const, content, auth };
+  const publicMessage = await protectPublicMessage(keySchedule.membershipKey, groupContext, signed, cipherSuite);
   return writeMessage({ wireformat: "mls_public_message", publicMessage });
 }

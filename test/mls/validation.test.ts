@@ -1,13 +1,28 @@
 // Tree and commit rules one by one: each case changes one thing in what is otherwise valid.
 import assert from "node:assert/strict";
-import type { Node, RatchetTree } from "ts-mls";
+import type {
+  ClientState,
+  Commit,
+  HPKECiphertext,
+  KeyPackage,
+  Node,
+  ProposalAdd,
+  RatchetTree,
+  UpdatePath,
+} from "ts-mls";
+import { encode } from "ts-mls/codec/tlsEncoder.js";
+import { signWithLabel } from "ts-mls/crypto/signature.js";
+import { leafNodeTBSEncoder } from "ts-mls/leafNode.js";
+import type { UpdatePathNode } from "ts-mls/updatePath.js";
+import type { Sender } from "ts-mls/sender.js";
 import { randomBytes } from "../../src/crypto/random.ts";
 import { Fault } from "../../src/fault.ts";
-import { readPublicMessage } from "../../src/mls/messages.ts";
+import { readKeyPackage, readPublicMessage } from "../../src/mls/messages.ts";
 import { PublicTree } from "../../src/mls/public-tree.ts";
-import { applyCommit, commitParts, type CommitParts } from "../../src/mls/validation-commit.ts";
+import { cipherSuite, GROUP_POLICY, QUEUE_HANDLE } from "../../src/mls/suite.ts";
+import { stageCommit } from "../../src/mls/validation-commit.ts";
 import { checkAllUnique, checkTree } from "../../src/mls/validation-tree.ts";
-import { rawState } from "./raw.ts";
+import { rawCommit, type RawCommit, rawState, resigned } from "./raw.ts";
 import { newKeyPackage, now, World } from "./world.ts";
 
 const refused = (work: () => unknown): void =>
@@ -15,7 +30,7 @@ const refused = (work: () => unknown): void =>
 
 /** Ten members, all parents filled, then leaf 3 taken again, so that it is unmerged at node 3 alone. */
 async function grown(): Promise<World> {
-  const world = await World.create();
+  const world = await World.create({ membersMayAdd: true, connection: false });
   await world.commit(world.clients[0]!, 9);
   for (let i = 0; i < world.clients.length; i++) await world.commit(world.clients[i]!);
   await world.commit(world.clients[0]!, 0, [world.clients[3]!]);
@@ -102,87 +117,189 @@ describe("tree rules", () => {
 
 describe("commit rules", () => {
   let world: World;
-  let parts: CommitParts;
-  let withAdd: CommitParts;
+  let state: ClientState;
+  let removing: RawCommit;
+  let adding: RawCommit;
   before(async () => {
     world = await grown();
-    const [by] = world.clients;
-    parts = commitParts(readPublicMessage((await by!.commit({ remove: [2], now })).commit));
-    const { keyPackage } = await newKeyPackage();
-    withAdd = commitParts(readPublicMessage((await by!.commit({ add: [keyPackage], now })).commit));
+    state = rawState(world.clients[0]!);
+    removing = await rawCommit(state, { extraProposals: [{ proposalType: "remove", remove: { removed: 2 } }] });
+    const keyPackage = readKeyPackage((await newKeyPackage()).keyPackage);
+    adding = await rawCommit(state, {
+      forcePath: true,
+      extraProposals: [{ proposalType: "add", add: { keyPackage } }],
+    });
   });
 
-  const apply = (changed: CommitParts): number[] => {
-    const { groupContext } = rawState(world.clients[0]!);
-    return applyCommit(PublicTree.from(world.server.exportTree()), changed, groupContext, now);
+  /** What the rules make of a commit whose content was changed and signed anew. */
+  const apply = async (made: RawCommit, change: (commit: Commit) => Commit = (c) => c, as?: Sender) => {
+    const message = readPublicMessage(await resigned(state, made, change, undefined, as));
+    const tree = PublicTree.from(world.server.exportTree());
+    return stageCommit(tree, message, { context: state.groupContext, pending: [] }, now);
   };
-  const pathNodes = (change: (nodes: CommitParts["path"]["nodes"]) => CommitParts["path"]["nodes"]): CommitParts => ({
-    ...parts,
-    path: { ...parts.path, nodes: change(parts.path.nodes.slice()) },
+  const fails = (made: RawCommit, change: (commit: Commit) => Commit, code = "group/invalid"): Promise<void> =>
+    assert.rejects(apply(made, change), (error) => error instanceof Fault && error.code === code);
+  const removes =
+    (...leaves: number[]) =>
+    (commit: Commit) => ({
+      ...commit,
+      proposals: leaves.map((removed) => ({
+        proposalOrRefType: "proposal" as const,
+        proposal: { proposalType: "remove" as const, remove: { removed } },
+      })),
+    });
+  const path = (change: (path: UpdatePath) => UpdatePath) => (commit: Commit) => ({
+    ...commit,
+    path: change(commit.path!),
   });
+  const nodes = (change: (nodes: UpdatePathNode[]) => UpdatePathNode[]) =>
+    path((p) => ({ ...p, nodes: change(p.nodes.slice()) }));
+  const leaf = (change: object) => path((p) => ({ ...p, leafNode: { ...p.leafNode, ...change } }));
 
-  it("as they are, they apply", () => {
-    assert.deepEqual(apply(parts), []);
-    assert.deepEqual(apply(withAdd), [10]);
+  it("as they are, they apply", async () => {
+    const removed = await apply(removing);
+    assert.deepEqual([removed.added, removed.removed], [[], [{ leaf: 2, byReference: false }]]);
+    assert.deepEqual((await apply(adding)).added, [10]);
   });
-  it("removes: of oneself, twice, of a blank leaf, of one outside, left out", () => {
-    for (const removes of [[2, 0], [2, 2], [2, 13], [2, 4000], [2, -1], []])
-      refused(() => apply({ ...parts, removes }));
+  it("removes: of oneself, twice, of a blank leaf, of one outside, left out", async () => {
+    for (const leaves of [[2, 0], [2, 2], [2, 13], [2, 4000], [2, 2 ** 32 - 1], []])
+      await fails(removing, removes(...leaves));
+    await apply(removing, removes(2)); // control
   });
-  it("adds: the same twice, one who is in the tree", () => {
-    refused(() => apply({ ...withAdd, adds: [...withAdd.adds, ...withAdd.adds] }));
-    const member = withAdd.adds[0]!;
+  it("adds: the same twice, one who is in the tree, keys of small order", async () => {
+    await fails(adding, (c) => ({ ...c, proposals: [...c.proposals, ...c.proposals] }));
+    const replaced = (change: (keyPackage: KeyPackage) => KeyPackage) => (c: Commit) => ({
+      ...c,
+      proposals: c.proposals.map((entry) => {
+        assert.ok(entry.proposalOrRefType === "proposal" && entry.proposal.proposalType === "add");
+        const { keyPackage } = (entry.proposal as ProposalAdd).add;
+        return {
+          proposalOrRefType: "proposal" as const,
+          proposal: { proposalType: "add" as const, add: { keyPackage: change(keyPackage) } },
+        };
+      }),
+    });
+    await apply(
+      adding,
+      replaced((k) => k),
+    ); // control
     const inside = world.server.exportTree()[6];
     assert.ok(inside?.nodeType === "leaf" && inside.leaf.leafNodeSource === "key_package");
-    refused(() => apply({ ...withAdd, adds: [{ ...member, leafNode: inside.leaf as typeof member.leafNode }] }));
+    const { leaf: leafNode } = inside;
+    await fails(
+      adding,
+      replaced((k) => ({ ...k, leafNode: leafNode as typeof k.leafNode })),
+    );
+    await fails(
+      adding,
+      replaced((k) => ({ ...k, initKey: new Uint8Array(32) })),
+    );
+    await fails(
+      adding,
+      replaced((k) => ({ ...k, initKey: k.leafNode.hpkePublicKey })),
+    );
+    await fails(
+      adding,
+      replaced((k) => ({ ...k, signature: randomBytes(64) })),
+    );
   });
-  it("the path: too short, too long, other keys, keys of the tree, the same twice, ciphertexts missing or of another size", () => {
-    refused(() => apply(pathNodes((nodes) => nodes.slice(1))));
-    refused(() => apply(pathNodes((nodes) => [...nodes, nodes[0]!])));
-    refused(() => apply(pathNodes(([first, ...rest]) => [{ ...first!, hpkePublicKey: randomBytes(32) }, ...rest])));
-    refused(() => apply(pathNodes(([first, ...rest]) => [{ ...first!, hpkePublicKey: randomBytes(31) }, ...rest])));
+  it("the path: too short, too long, other keys, keys of the tree, the same twice, keys that cannot be used", async () => {
+    const first = (change: Partial<UpdatePathNode>) => nodes(([node, ...rest]) => [{ ...node!, ...change }, ...rest]);
+    await fails(
+      removing,
+      nodes((list) => list.slice(1)),
+    );
+    await fails(
+      removing,
+      nodes((list) => [...list, list[0]!]),
+    );
+    await fails(removing, first({ hpkePublicKey: randomBytes(32) }));
+    await fails(removing, first({ hpkePublicKey: randomBytes(31) }));
+    await fails(removing, first({ hpkePublicKey: new Uint8Array(32) }));
     const taken = world.server.exportTree()[3];
     assert.ok(taken?.nodeType === "parent");
-    const { hpkePublicKey } = taken.parent;
-    refused(() => apply(pathNodes(([first, ...rest]) => [{ ...first!, hpkePublicKey }, ...rest])));
-    refused(() =>
-      apply(
-        pathNodes(([first, second, ...rest]) => [first!, { ...second!, hpkePublicKey: first!.hpkePublicKey }, ...rest]),
-      ),
-    );
-    refused(() => apply(pathNodes(([first, ...rest]) => [{ ...first!, encryptedPathSecret: [] }, ...rest])));
-    refused(() =>
-      apply(
-        pathNodes(([first, ...rest]) => [
-          { ...first!, encryptedPathSecret: [...first!.encryptedPathSecret, ...first!.encryptedPathSecret] },
-          ...rest,
-        ]),
-      ),
-    );
-    refused(() =>
-      apply(
-        pathNodes(([first, ...rest]) => [
-          {
-            ...first!,
-            encryptedPathSecret: first!.encryptedPathSecret.map((c) => ({ ...c, ciphertext: randomBytes(49) })),
-          },
-          ...rest,
-        ]),
-      ),
+    await fails(removing, first({ hpkePublicKey: taken.parent.hpkePublicKey }));
+    await fails(
+      removing,
+      nodes(([a, b, ...rest]) => [a!, { ...b!, hpkePublicKey: a!.hpkePublicKey }, ...rest]),
     );
   });
-  it("the leaf: of another place, of another commit, its signature, its parent hash", async () => {
-    refused(() => apply({ ...parts, committer: 1 }));
-    refused(() => apply({ ...parts, path: withAdd.path }));
-    const { leafNode } = parts.path;
-    const changed = (change: object): CommitParts => ({
-      ...parts,
-      path: { ...parts.path, leafNode: { ...leafNode, ...change } },
-    });
-    refused(() => apply(changed({ signature: randomBytes(64) })));
-    refused(() => apply(changed({ parentHash: randomBytes(32) })));
+  it("the path's ciphertexts: missing, one more, of another size, with an output nobody can use", async () => {
+    const sealed = (change: (list: HPKECiphertext[]) => HPKECiphertext[]) =>
+      nodes(([node, ...rest]) => [{ ...node!, encryptedPathSecret: change(node!.encryptedPathSecret) }, ...rest]);
+    await apply(
+      removing,
+      sealed((list) => list.map((one) => ({ ...one, ciphertext: randomBytes(48) }))),
+    ); // control
+    await fails(
+      removing,
+      sealed(() => []),
+    );
+    await fails(
+      removing,
+      sealed((list) => [...list, ...list]),
+    );
+    await fails(
+      removing,
+      sealed((list) => list.map((one) => ({ ...one, ciphertext: randomBytes(49) }))),
+    );
+    await fails(
+      removing,
+      sealed((list) => list.map((one) => ({ ...one, kemOutput: randomBytes(33) }))),
+    );
+    await fails(
+      removing,
+      sealed((list) => list.map((one) => ({ ...one, kemOutput: new Uint8Array(32) }))),
+    );
+  });
+  it("the leaf: of another place, of another commit, its signature", async () => {
+    await assert.rejects(
+      apply(removing, (c) => c, { senderType: "member", leafIndex: 1 }),
+      { code: "group/invalid" },
+    );
+    const { content } = adding.message;
+    assert.ok(content.contentType === "commit");
+    await fails(removing, (c) => ({ ...c, path: content.commit.path }));
+    await fails(removing, leaf({ signature: randomBytes(64) }));
     const own = world.server.exportTree()[0];
     assert.ok(own?.nodeType === "leaf");
-    refused(() => apply(changed(own.leaf)));
+    await fails(removing, leaf(own.leaf));
+    await fails(removing, leaf({ leafNodeSource: "key_package", lifetime: { notBefore: 0n, notAfter: 1n } }));
+  });
+  it("the leaf, well signed: its parent hash, its own old key, a key that cannot be used, what it says it can do", async () => {
+    const { content } = removing.message;
+    assert.ok(content.contentType === "commit");
+    const original = content.commit.path!.leafNode;
+    const resignedLeaf = async (change: Partial<typeof original>) => {
+      const changed = { ...original, ...change };
+      const tbs = encode(leafNodeTBSEncoder)({ ...changed, groupId: state.groupContext.groupId, leafIndex: 0 });
+      const { signature } = cipherSuite;
+      return leaf({
+        ...changed,
+        signature: await signWithLabel(state.signaturePrivateKey, "LeafNodeTBS", tbs, signature),
+      });
+    };
+    await apply(removing, await resignedLeaf({})); // control
+    const own = world.server.exportTree()[0];
+    assert.ok(own?.nodeType === "leaf");
+    const { capabilities: can, extensions } = original;
+    const faults: [Partial<typeof original>, string?][] = [
+      [{ parentHash: randomBytes(32) }],
+      [{ parentHash: new Uint8Array(0) }],
+      [{ hpkePublicKey: own.leaf.hpkePublicKey }],
+      [{ hpkePublicKey: new Uint8Array(32) }],
+      [{ hpkePublicKey: randomBytes(33) }],
+      [{ capabilities: { ...can, versions: [] } }],
+      [{ capabilities: { ...can, ciphersuites: [] } }],
+      [{ capabilities: { ...can, credentials: ["x509"] } }],
+      [{ capabilities: { ...can, extensions: [QUEUE_HANDLE] } }],
+      [{ capabilities: { ...can, extensions: [GROUP_POLICY] } }],
+      [{ extensions: [] }, "group/policy"],
+      [{ extensions: [...extensions, ...extensions] }, "group/policy"],
+      [{ extensions: [{ extensionType: QUEUE_HANDLE, extensionData: randomBytes(87) }] }, "group/policy"],
+      [{ credential: { credentialType: "basic", identity: randomBytes(16) } }, "group/policy"],
+      [{ credential: { credentialType: "basic", identity: randomBytes(17) } }, "group/policy"],
+    ];
+    for (const [change, code] of faults) await fails(removing, await resignedLeaf(change), code);
   });
 });
