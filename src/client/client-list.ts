@@ -25,3 +25,7 @@ export function makeClientList({ previous, ...list }: ClientList, signer: ListSi
   signer(document.subarray(body.length), "clientList", body);
   return document;
 }
+
+/** The id of one of a user's clients, 16 bytes. */
+export const clientIdOf = (userId: Uint8Array, clientKey: Uint8Array): Buffer =>
+  derive(Buffer.alloc(16), "clientId", undefined, userId, clientKey);

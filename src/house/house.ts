@@ -1,6 +1,7 @@
 // One house, wired: store, identity, tokens, services and dispatch, up to what the transport needs.
 import { Fault } from "../fault.ts";
 import type { ArenaPool } from "../memory/arena.ts";
+import { removeEnded } from "../services/auth/end.ts";
 import { makeAuthService } from "../services/auth/service.ts";
 import { makeDeliveryService } from "../services/delivery/service.ts";
 import { makeDispatch, type Dispatch } from "../services/dispatch.ts";
@@ -53,6 +54,8 @@ export interface House {
   readonly external: ExternalDirectories | undefined;
   /** The WWW-Authenticate value for a class: a challenge for each type of token, and each other issuer, that it takes. */
   challenge(tokenClass: TokenClass): string;
+  /** Deletes the accounts and aliases whose end has come, and says how many. */
+  removeEnded(now: number): Promise<number>;
   /** True when the issuer's keys have changed. */
   rotateIssuers(now: number): Promise<boolean>;
   directory(envelopeKeys: PublishedKeys["envelopeKeys"]): Buffer;
@@ -89,10 +92,11 @@ export async function openHouse({ store, arenas, clock, onionOf, ...given }: Hou
     }));
   const issuing = identity.intermediate;
   const queue = makeQueueService({ domain, handleKey: identity.handleKey });
+  const issuer = issuerPort(keys, policy);
   const handlers = {
     ...makeAuthService({
       domain,
-      issuer: issuerPort(keys, policy),
+      issuer,
       signer: {
         publicKey: issuing.publicKey,
         sign: (signature, body, purpose) => void issuing.secret.use((secret) => sign(signature, purpose, secret, body)),
@@ -126,6 +130,7 @@ export async function openHouse({ store, arenas, clock, onionOf, ...given }: Hou
         ...others.map(({ challenge, publicKey }) => challengeHeader(challenge, publicKey)),
       ].join(", ");
     },
+    removeEnded: (now) => removeEnded({ store, arenas, issuer }, now),
     rotateIssuers: (now) => rotateIssuerKeys(keys, store, arenas, now),
     directory(envelopeKeys) {
       const issuers = keys.all.map((key) => ({ ...key, class: tokenClasses[key.class] }));

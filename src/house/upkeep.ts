@@ -2,6 +2,7 @@
 import type { ArenaPool } from "../memory/arena.ts";
 import { sweep, type Period } from "../store/expiry.ts";
 import type { Store } from "../store/store.ts";
+import { HELD_DAYS, PERIOD_DAYS } from "../services/auth/names.ts";
 import { keptPeriods, type KeptRoom } from "../services/delivery/kept.ts";
 import { RECEIPT_DAYS } from "../services/dispatch.ts";
 import { EPOCH_DAYS, OVERLAP_DAYS } from "../../tokens/epochs.ts";
@@ -16,6 +17,9 @@ const periods: readonly Period[] = [
   { room: "budget", seconds: DAY, keepSeconds: DAY },
   { room: "work", seconds: DAY, keepSeconds: DAY },
   { room: "receipt", seconds: DAY, keepSeconds: RECEIPT_DAYS * DAY },
+  { room: "accountUse", seconds: PERIOD_DAYS * DAY, keepSeconds: PERIOD_DAYS * DAY },
+  { room: "targetUse", seconds: DAY, keepSeconds: 0 },
+  { room: "nameHeld", seconds: PERIOD_DAYS * DAY, keepSeconds: HELD_DAYS * DAY },
   ...Object.entries(keptPeriods).map(([room, { seconds, behind }]) => ({
     room: room as KeptRoom,
     seconds,
@@ -38,13 +42,15 @@ export interface UpkeepDeps {
   readonly clock: () => number;
   /** Rotates keys that are due and publishes the directory anew when one changed. */
   readonly rotate: (now: number) => Promise<void>;
+  /** Deletes the accounts whose end has come. */
+  readonly removeEnded: (now: number) => Promise<unknown>;
   /** Told when a tick did not succeed; the next one tries again. */
   readonly failed: () => void;
 }
 
 /** Ticks every five seconds until stopped. */
 export function startUpkeep(deps: UpkeepDeps): Upkeep {
-  const { store, arenas, clock, rotate, failed } = deps;
+  const { store, arenas, clock, rotate, removeEnded, failed } = deps;
   let swept = -Infinity;
   let running: Promise<void> | undefined;
 
@@ -54,6 +60,7 @@ export function startUpkeep(deps: UpkeepDeps): Upkeep {
     const arena = arenas.arena();
     try {
       await sweep(store, { now, periods, arena });
+      await removeEnded(now);
       swept = now;
     } finally {
       arena.close();

@@ -108,8 +108,12 @@ export const joinInfo = struct({
   proposals: list(bytes(PROPOSAL_MAX), 1000),
 });
 
-/** The plaintext of an MLS application message. */
-export const groupMessage = struct({ kind: u8, body: bytes(3072) });
+/**
+ * The plaintext of an MLS application message. `authenticator`: the beginning of the sender's epoch authenticator (RFC
+ * 9420 section 8.7), by which members see that they are of one mind.
+ */
+export const AUTHENTICATOR_LENGTH = 16;
+export const groupMessage = struct({ kind: u8, authenticator: fixed(AUTHENTICATOR_LENGTH), body: bytes(3072) });
 export const groupMessageKinds = { text: 1, introductions: 2, friendship: 3 } as const;
 export const introductions = list(bytes(INTRODUCTION_MAX), 100);
 

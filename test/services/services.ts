@@ -9,6 +9,7 @@ import { Fault } from "../../src/fault.ts";
 import { ArenaPool, type Arena } from "../../src/memory/arena.ts";
 import { GuardedKey } from "../../src/memory/guarded-key.ts";
 import type { ClientGroup } from "../../src/mls/client.ts";
+import { removeEnded } from "../../src/services/auth/end.ts";
 import { makeAuthService } from "../../src/services/auth/service.ts";
 import { makeDeliveryService } from "../../src/services/delivery/service.ts";
 import type { AuthSigner, AuthToIssuer, Call, Handler, Handlers } from "../../src/services/ports.ts";
@@ -18,6 +19,8 @@ import { createStore, openStore, type Store } from "../../src/store/store.ts";
 import { decode, encode, type Codec } from "../../src/wire/codec.ts";
 import { pad, padReply, sizes } from "../../src/wire/frame.ts";
 import { operations, type OperationName, type ReplyOf, type RequestOf } from "../../src/wire/operations.ts";
+
+import { dumpStore, type Dump } from "../dump-store.ts";
 
 export interface KeyPair {
   readonly publicKey: Buffer;
@@ -140,6 +143,20 @@ export class Services {
   async reopen(): Promise<void> {
     await this.#store?.close();
     this.#store = await openStore({ dir: this.#storeDir, masterKey: this.#masterKey, reserveBytes: 0 });
+  }
+
+  /** Closes the database, opens every record with the master key, and opens the database again. */
+  async dump(): Promise<Dump> {
+    await this.#store?.close();
+    this.#store = undefined;
+    const dump = await dumpStore(this.#storeDir, this.#masterKey);
+    await this.reopen();
+    return dump;
+  }
+
+  /** The part of the upkeep that ends accounts. */
+  removeEnded(): Promise<number> {
+    return removeEnded({ store: this.store, arenas: pool, issuer }, this.now);
   }
 
   async close(): Promise<void> {

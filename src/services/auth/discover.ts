@@ -1,43 +1,64 @@
 // Answers who has a name with the credential and one connection package, each package to one discoverer. For a name that
 // nobody has the same is done, so that neither length nor time of the answer shows which it was.
-import { openInto, SEAL_OVERHEAD, sealInto } from "../../crypto/aead.ts";
 import { randomFill } from "../../crypto/random.ts";
+import { SIGNATURE_LENGTH } from "../../crypto/sign.ts";
 import { equal } from "../../memory/locked.ts";
+import { encode } from "../../wire/codec.ts";
+import { connectionPackage, DOCUMENT_VERSION } from "../../wire/documents.ts";
 import type { Call, Handler } from "../ports.ts";
 import { placeOf } from "./names.ts";
-import { firstUsable, isUsable, takeOut } from "./packages.ts";
-import { dayOf, isOver, load, nameRecord } from "./records.ts";
+import { firstUsable, isUsable, keepPackages, takeOut } from "./packages.ts";
+import { dayOf, isOver, kinds, load, nameRecord, save, type NameRecord } from "./records.ts";
 
-// A record has to be opened where none was found: one of a common length stands in, sealed under zeros.
+// Read where nobody is found: a record like any other, of a name that nobody can have, whose package is never handed out.
+const STAND_IN = Buffer.from("-");
 const zeros = Buffer.alloc(32);
-const standIns = [1024, 192].map((length) =>
-  sealInto(Buffer.alloc(length + SEAL_OVERHEAD), Buffer.alloc(length), zeros, zeros),
-);
-const [standInName = zeros, standInPackage = zeros] = standIns;
-const openStandIn = ({ arena }: Call, sealed: Buffer): void =>
-  void openInto(arena.take(sealed.length - SEAL_OVERHEAD), sealed, zeros, zeros);
+const standInId = zeros.subarray(0, 16);
+const FAR = 2 ** 32 - 1;
+
+async function standIn(call: Call): Promise<NameRecord> {
+  const there = await load(call, "name", nameRecord, STAND_IN);
+  if (there !== undefined) return there;
+  const body = { version: DOCUMENT_VERSION, sealKey: zeros, notAfter: FAR, lastResort: 0 };
+  const size = connectionPackage.size(body) + SIGNATURE_LENGTH;
+  const document = encode(connectionPackage, body, () => call.arena.take(size));
+  const record = {
+    kind: kinds.user,
+    name: zeros.subarray(0, 0),
+    userId: standInId,
+    endsAt: 0,
+    credential: call.arena.take(240),
+    publisher: standInId,
+    notAfter: FAR,
+    clientList: call.arena.take(250),
+    lastResort: document,
+    publications: [zeros],
+  };
+  save(call, "name", nameRecord, STAND_IN, record);
+  keepPackages(call, standInId, [document]);
+  return record;
+}
 
 /** Who has no package that can still be used cannot be reached, and is answered for as one who is not there. */
 export const discover: Handler<"as.discover"> = async ({ name }, call) => {
   const { arena, now, tx } = call;
   const today = dayOf(now);
   const place = placeOf(call, name);
+  const nobody = randomFill(arena.take(16));
   await tx.lock("name", place);
   const stored = await load(call, "name", nameRecord, place);
-  if (stored === undefined) openStandIn(call, standInName);
   const there = stored !== undefined && equal(stored.name, name) && !isOver(stored, now) && stored.notAfter >= today;
-  const nobody = randomFill(arena.take(16));
-  const ownerId = there ? stored.userId : nobody;
-  const first = await firstUsable(call, ownerId);
-  if (first === undefined) openStandIn(call, standInPackage);
-  // One record is deleted in any case.
-  if (first === undefined) tx.delete("name", nobody);
-  else takeOut(call, ownerId, first.sequence);
+  // One record that is there and one that is not, in any case.
+  const other = there ? await load(call, "name", nameRecord, nobody) : await standIn(call);
+  const record = there ? stored : (other ?? stored);
+  const first = await firstUsable(call, record?.userId ?? nobody);
+  takeOut(call, there ? stored.userId : nobody, there ? (first?.sequence ?? 0) : 1);
+  tx.delete("name", nobody);
 
+  const handed = first?.document ?? record?.lastResort ?? arena.take(0);
+  const usable = isUsable(handed, today);
   const nothing = arena.take(0);
-  const handed = first?.document ?? (there ? stored.lastResort : nothing);
-  if (!there || !isUsable(handed, today))
-    return { found: 0, credential: nothing, clientList: nothing, connectionPackage: nothing };
+  if (!there || !usable) return { found: 0, credential: nothing, clientList: nothing, connectionPackage: nothing };
   const { kind, credential, clientList } = stored;
   return { found: kind, credential, clientList, connectionPackage: handed };
 };
