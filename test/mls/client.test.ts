@@ -5,12 +5,12 @@ import type { ClientState, LeafNode } from "ts-mls";
 import { randomBytes } from "../../src/crypto/random.ts";
 import { verify } from "../../src/crypto/sign.ts";
 import { Fault } from "../../src/fault.ts";
-import { ClientGroup, joinFromWelcome } from "../../src/mls/client.ts";
+import { ClientGroup, joinFromWelcome, welcomeGroupKey } from "../../src/mls/client.ts";
 import { inspectKeyPackage, makeKeyPackage } from "../../src/mls/key-package.ts";
-import { writeMessage } from "../../src/mls/messages.ts";
+import { readKeyPackage, writeMessage } from "../../src/mls/messages.ts";
 import { cipherSuite, MAX_LIFETIME } from "../../src/mls/suite.ts";
 import { rawCommit, rawState, resigned } from "./raw.ts";
-import { identity, lifetime, newKeyPackage, now, World } from "./world.ts";
+import { identity, lifetime, newKeyPackage, now, senderKey, World } from "./world.ts";
 
 const buffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes);
 const isFault = (error: unknown): boolean => error instanceof Fault && error.code.startsWith("group/");
@@ -118,7 +118,7 @@ describe("client groups", function () {
     const restored = ClientGroup.deserialize(bytes);
     bytes.fill(0);
     world.clients[1] = restored;
-    await world.commit(restored, 1);
+    await world.commit(restored);
     await world.say(world.clients[0]!, Buffer.from("hello"));
     assert.throws(() => ClientGroup.deserialize(bytes), { code: "group/invalid" });
     assert.throws(() => ClientGroup.deserialize(restored.serialize().subarray(1)), { code: "group/invalid" });
@@ -158,20 +158,46 @@ describe("client groups", function () {
     const world = await worldOf(2);
     const keys = await newKeyPackage();
     const other = await newKeyPackage();
-    const { welcome } = await world.clients[0]!.commit({ add: [keys.keyPackage], now });
+    const { welcome, commit, groupInfo } = await world.clients[0]!.commit({ add: [keys.keyPackage], now });
     assert.ok(welcome);
-    await joinFromWelcome(welcome, keys.keyPackage, keys.privateKeys, now);
-    await assert.rejects(joinFromWelcome(welcome, other.keyPackage, other.privateKeys, now), isFault);
-    await assert.rejects(joinFromWelcome(welcome, keys.keyPackage, other.privateKeys, now), isFault);
+    const tree = world.server.validateCommit({ commit, groupInfo, welcome, now }).next.treeBytes;
+    const join = (message: Uint8Array, own = keys, nodes = tree, house = senderKey) =>
+      joinFromWelcome(message, own.keyPackage, own.privateKeys, nodes, house);
+    await join(welcome);
+    await assert.rejects(join(welcome, other), isFault);
+    await assert.rejects(join(welcome, { ...keys, privateKeys: other.privateKeys }), isFault);
     for (let i = 0; i < welcome.length; i += 17) {
       const flipped = welcome.slice();
       flipped[i]! ^= 1 << (i % 8);
-      await assert.rejects(joinFromWelcome(flipped, keys.keyPackage, keys.privateKeys, now), isFault);
+      await assert.rejects(join(flipped), isFault);
+      await assert.rejects(welcomeGroupKey(flipped, keys.keyPackage, keys.privateKeys), isFault);
     }
-    await assert.rejects(
-      joinFromWelcome(Buffer.concat([welcome, Buffer.alloc(1)]), keys.keyPackage, keys.privateKeys, now),
-      { code: "group/invalid" },
-    );
+    const longer = Buffer.concat([welcome, Buffer.alloc(1)]);
+    await assert.rejects(join(longer), { code: "group/invalid" });
+    await assert.rejects(welcomeGroupKey(longer, keys.keyPackage, keys.privateKeys), { code: "group/invalid" });
+    // the tree comes apart: of another epoch, changed, cut, prolonged
+    await assert.rejects(join(welcome, keys, world.server.treeBytes), isFault);
+    for (let i = 0; i < tree.length; i += 31) {
+      const flipped = Uint8Array.from(tree);
+      flipped[i]! ^= 1 << (i % 8);
+      await assert.rejects(join(welcome, keys, flipped), isFault);
+    }
+    await assert.rejects(join(welcome, keys, tree.subarray(0, -1)), { code: "group/invalid" });
+    await assert.rejects(join(welcome, keys, Buffer.concat([tree, Buffer.alloc(1)])), { code: "group/invalid" });
+    // and the group of another house
+    await assert.rejects(join(welcome, keys, tree, randomBytes(32)), { code: "group/policy" });
+  });
+
+  it("refuse a Welcome that carries the tree, as none of ours does", async () => {
+    const world = await worldOf(2);
+    const keys = await newKeyPackage();
+    const extraProposals = [{ proposalType: "add" as const, add: { keyPackage: readKeyPackage(keys.keyPackage) } }];
+    const state = rawState(world.clients[0]!);
+    const made = await rawCommit(state, { forcePath: true, extraProposals, ratchetTreeExtension: true });
+    const plain = await rawCommit(state, { forcePath: true, extraProposals, ratchetTreeExtension: false });
+    await welcomeGroupKey(plain.welcome!, keys.keyPackage, keys.privateKeys); // control
+    const opening = welcomeGroupKey(made.welcome!, keys.keyPackage, keys.privateKeys);
+    await assert.rejects(opening, { code: "group/policy" });
   });
 
   it("refuse proposals and handshakes that this house does not speak", async () => {

@@ -4,6 +4,7 @@ import { createPrivateKey, sign } from "node:crypto";
 import { welcomeGroupKey, createGroup, externalJoin, joinFromWelcome } from "../../src/mls/client.ts";
 import type { ClientGroup, CommitRequest } from "../../src/mls/client.ts";
 import type { PendingCommit } from "../../src/mls/client-results.ts";
+import { Fault } from "../../src/fault.ts";
 import { makeKeyPackage } from "../../src/mls/key-package.ts";
 import { encodePolicy } from "../../src/mls/policy.ts";
 import { PublicGroup, type StagedCommit } from "../../src/mls/public-group.ts";
@@ -33,6 +34,9 @@ export interface Step {
   handle?: Uint8Array;
   policy?: NonNullable<CommitRequest["policy"]>;
 }
+
+/** A refusal with a code of this area. */
+export const isGroupFault = (error: unknown): boolean => error instanceof Fault && error.code.startsWith("group/");
 
 const buffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes);
 
