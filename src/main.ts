@@ -86,7 +86,14 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       published = terms;
     }
   };
-  const upkeep = startUpkeep({ store, arenas, clock, rotate, failed: () => observe.event("upkeep-failed") });
+  const upkeep = startUpkeep({
+    store,
+    arenas,
+    clock,
+    rotate,
+    removeEnded: house.removeEnded,
+    failed: () => observe.event("upkeep-failed"),
+  });
   try {
     await upkeep.tick(clock());
     const listener = await listen({
