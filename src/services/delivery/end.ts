@@ -5,7 +5,6 @@ import { delivery, type Delivering } from "./fan-out.ts";
 import { asMember } from "./in-epoch.ts";
 import { drop, find } from "./kept.ts";
 import { endRun } from "./run.ts";
-import { epochName } from "./state-record.ts";
 
 /** Faults as of `ds.commit`; `group/policy` also where others are left. */
 export const end =
@@ -21,9 +20,6 @@ export const end =
       await queue.enqueue(call, [delivery(call, "commit", commit, members)]);
       const run = await find(call, "groupRun", groupId);
       if (run !== undefined) endRun(call, groupId, run);
-      const name = epochName(call, request);
-      const epoch = await find(call, "groupEpoch", name);
-      if (epoch !== undefined) drop(call, "groupEpoch", name, epoch);
       drop(call, "group", groupId, kept);
       return {};
     });

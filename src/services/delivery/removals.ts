@@ -37,8 +37,8 @@ export function propose({ signer }: Delivering, group: PublicGroup, leaves: read
 /** Leaves, but not the asker's, that have not asked for anything in so many months. */
 export function inactive(call: Call, group: PublicGroup, asker: number): number[] {
   const oldest = monthOf(call.now) - inactiveMonths;
-  const away = Array.from(group.handles(), ([leaf]) => leaf).filter(
-    (leaf) => leaf !== asker && (group.leaf(leaf)?.month ?? oldest) < oldest && !isPending(group, leaf),
+  const away = Array.from(group.entries()).flatMap(([leaf, { month }]) =>
+    leaf !== asker && month < oldest && !isPending(group, leaf) ? [leaf] : [],
   );
   return away.slice(0, AT_ONCE);
 }

@@ -1,6 +1,7 @@
 // A group's member: a real MLS client with a queue, whose requests go to the delivery service.
 import assert from "node:assert/strict";
 import { randomBytes } from "../../../src/crypto/random.ts";
+import type { Fault } from "../../../src/fault.ts";
 import {
   createGroup,
   externalJoin,
@@ -156,9 +157,18 @@ export class TestMember {
       if (kind === itemKinds.welcome) await this.#join(message);
       else if (kind === itemKinds.reset) this.notices.push(decode(resetNotice, message).epoch);
       else if (this.#mine.some((mine) => mine.equals(message))) this.confirmed++;
+      else if (kind === itemKinds.proposal) await this.#take(message).catch(isOver);
       else await this.#take(message);
     }
     return kinds;
+  }
+
+  /** As `listen`, for one that leaves out what came before the notice of a reset: it was undone. */
+  async listenAfterReset(): Promise<void> {
+    const { reply } = await this.queue.ask();
+    const items = this.queue.open(reply.items).map((item) => decode(queueItem, item));
+    const notice = items.findLastIndex(({ kind }) => kind === itemKinds.reset);
+    for (const { message } of items.slice(notice + 1)) await this.#take(message);
   }
 
   /** What a newcomer asks the tree with, and what signs that. */
@@ -256,6 +266,9 @@ export class TestMember {
     return kind === 1 ? value : this.group.openRecovery(epoch, value);
   }
 }
+
+/** A proposal that its epoch's end has overtaken is nothing any more. */
+const isOver = (error: unknown): void => assert.equal((error as Fault).code, "group/epoch");
 
 /** A document that comes in pieces. */
 export async function wholeOf(ask: (offset: number) => Promise<{ total: number; chunk: Uint8Array }>): Promise<Buffer> {

@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "../../../src/crypto/random.ts";
+import { MONTH_SECONDS } from "../../../src/services/delivery/kept.ts";
+import { itemKinds } from "../../../src/wire/documents.ts";
+import { keyPair } from "../services.ts";
+import { agree, epochRecordOf, groupNow, listen, makeSetting, recordOf, type Setting } from "./setting.ts";
+import type { TestMember } from "./test-member.ts";
+
+describe("services/delivery: reset", () => {
+  let setting: Setting;
+  let alice: TestMember;
+  let others: TestMember[];
+  /** Key and epoch in which everybody still was. */
+  let key: Uint8Array;
+  let epoch: number;
+
+  const vote = async (member: TestMember, groupKey = key, as = member.group) => {
+    const { groupId, ownLeaf: leaf } = member.group;
+    return (await setting.services.ask("ds.reset", { groupId, groupKey, leaf }, as)).done;
+  };
+  const gather = async (): Promise<void> => {
+    [alice, ...others] = setting.members as [TestMember, ...TestMember[]];
+    key = await alice.group.groupKey();
+    epoch = alice.group.epoch;
+  };
+  beforeEach(async () => {
+    setting = await makeSetting(5, 1);
+    await gather();
+  });
+  afterEach(() => setting.close());
+
+  it("[8.15] more than half of the others bring the epoch before back, over a restart, and the group goes on", async () => {
+    const { services } = setting;
+    const [bob, carol, dave, erin] = others as [TestMember, TestMember, TestMember, TestMember];
+    await alice.commit({}); // let it be one that nobody can follow
+    for (const member of others) await member.queue.ask();
+    assert.equal(await vote(bob), 0);
+    assert.equal(await vote(bob), 0, "nobody votes twice");
+    assert.equal(await vote(carol), 0, "two of four are not more than half");
+    await services.reopen();
+    assert.equal(await vote(dave), 1);
+    assert.equal((await groupNow(services, alice.groupId, key))?.epoch, epoch);
+    for (const member of others) {
+      const { reply } = await member.queue.ask();
+      const kinds = member.queue.open(reply.items).map(([kind]) => kind);
+      assert.deepEqual(kinds.slice(-2), [itemKinds.commit, itemKinds.reset]);
+    }
+    await assert.rejects(vote(erin), { code: "group/unavailable" });
+    // Those who never left the epoch go on as if nothing had been, and who made the commit comes back into step.
+    await bob.commit({});
+    const now = await groupNow(services, bob.groupId, await bob.group.groupKey());
+    assert.equal(now?.epoch, epoch + 1);
+    await alice.resync(await bob.group.groupKey(), { afterReset: true });
+    const again = await groupNow(services, bob.groupId, await alice.group.groupKey());
+    assert.equal(again?.memberCount, 5);
+  });
+
+  it("[8.15] tells every member in which epoch the group is again", async () => {
+    await alice.commit({});
+    for (const member of others.slice(0, 3)) await vote(member);
+    for (const member of setting.members) {
+      const { reply } = await member.queue.ask();
+      assert.equal(member.queue.open(reply.items).at(-1)?.[0], itemKinds.reset);
+    }
+    await alice.listen();
+  });
+
+  it("[8.15] undoes several commits of one member at once", async () => {
+    const { services } = setting;
+    for (let i = 0; i < 3; i++) await alice.commit({});
+    for (const member of others.slice(0, 3)) await vote(member);
+    assert.equal((await groupNow(services, alice.groupId, key))?.epoch, epoch);
+  });
+
+  it("[8.15] ends with the first request of another member in the newer epoch", async () => {
+    const { services } = setting;
+    await alice.commit({});
+    assert.ok(await recordOf(services, "groupRun", alice.groupId));
+    assert.ok(await epochRecordOf(services, "groupEpoch", alice.groupId, key));
+    assert.equal(await vote(others[0]!), 0);
+    await others[1]!.listen();
+    await others[1]!.send("I can follow");
+    assert.equal(await recordOf(services, "groupRun", alice.groupId), undefined);
+    for (const member of others.slice(2)) await assert.rejects(vote(member), { code: "group/unavailable" });
+    // Its maker's own requests confirm nothing.
+    await alice.listen();
+    await alice.commit({});
+    await alice.send("all well");
+    assert.ok(await recordOf(services, "groupRun", alice.groupId));
+  });
+
+  it("[8.15] is not confirmed by a leaf that the same commit brought in", async () => {
+    const { services } = setting;
+    const [accomplice] = setting.others as [TestMember];
+    await alice.commit({ add: [await accomplice.keyPackage()] });
+    await accomplice.listen();
+    await accomplice.send("all well");
+    for (const member of others.slice(0, 3)) await vote(member);
+    assert.equal((await groupNow(services, alice.groupId, key))?.epoch, epoch);
+    assert.equal((await groupNow(services, alice.groupId, key))?.memberCount, 5);
+  });
+
+  it("[8.15] never undoes a removal, so that a vote brings nobody back and puts nobody out", async () => {
+    const { services } = setting;
+    const [bob, carol, dave, erin] = others as [TestMember, TestMember, TestMember, TestMember];
+    await alice.commit({ remove: [erin.group.ownLeaf] });
+    for (const member of [bob, carol, dave, erin]) {
+      await assert.rejects(vote(member), { code: "group/unavailable" });
+    }
+    assert.equal((await groupNow(services, alice.groupId, await alice.group.groupKey()))?.memberCount, 4);
+    // Also where the removal comes later in a run.
+    await listen([bob, carol, dave]);
+    await bob.send("confirmed");
+    const second = await alice.group.groupKey();
+    await alice.commit({});
+    await alice.commit({ remove: [dave.group.ownLeaf] });
+    for (const member of [bob, carol, dave]) {
+      await assert.rejects(vote(member, second), { code: "group/unavailable" });
+    }
+  });
+
+  it("[8.15] has no vote for its maker, a stranger, a wrong leaf or a wrong key", async () => {
+    const { services } = setting;
+    const before = alice.group;
+    await alice.commit({});
+    const [bob] = others as [TestMember];
+    const policy = { code: "group/policy" };
+    await assert.rejects(vote(alice, key, before), policy);
+    await assert.rejects(vote(bob, randomBytes(32)), { code: "group/unavailable" });
+    await assert.rejects(vote(bob, await alice.group.groupKey()), { code: "group/unavailable" });
+    const request = { groupId: alice.groupId, groupKey: key, leaf: bob.group.ownLeaf };
+    await assert.rejects(services.ask("ds.reset", request, keyPair()), { code: "auth/signature" });
+    await assert.rejects(services.ask("ds.reset", { ...request, leaf: 9 }, bob.group), { code: "auth/signature" });
+    await assert.rejects(services.ask("ds.reset", { ...request, groupId: randomBytes(16) }, bob.group), {
+      code: "group/unavailable",
+    });
+    assert.equal(await vote(bob), 0); // control
+  });
+
+  it("[8.15] of two, the other decides alone; who is alone has nobody to ask", async () => {
+    await setting.close();
+    setting = await makeSetting(2);
+    await gather();
+    await alice.commit({});
+    assert.equal(await vote(others[0]!), 1);
+    await setting.close();
+    setting = await makeSetting(1);
+    await gather();
+    await alice.commit({});
+    assert.equal(await recordOf(setting.services, "groupRun", alice.groupId), undefined);
+  });
+
+  it("[8.15] keeps the state before for its month and the next", async () => {
+    const { services } = setting;
+    const month = Math.floor(services.now / MONTH_SECONDS) * MONTH_SECONDS;
+    await alice.commit({});
+    services.now = month + 2 * MONTH_SECONDS - 1;
+    assert.equal(await vote(others[0]!), 0);
+    services.now = month + 2 * MONTH_SECONDS;
+    await assert.rejects(vote(others[1]!), { code: "group/unavailable" });
+  });
+
+  it("[8.15] the members are in step again after it", async () => {
+    const [bob, carol, dave, erin] = others as [TestMember, TestMember, TestMember, TestMember];
+    await alice.commit({});
+    for (const member of [bob, carol, dave]) await vote(member);
+    await bob.commit({}); // nobody has taken alice's
+    for (const member of [carol, dave, erin]) await member.listenAfterReset();
+    agree([bob, carol, dave, erin]);
+  });
+});
