@@ -69,6 +69,6 @@ export const keyPackageRef = <B extends Uint8Array>(out: B, keyPackage: KeyPacka
 export function lengthOf(length: number): Buffer {
   const [size, write] = lengthEncoder(length);
   const out = Buffer.alloc(size);
-  write(out.byteOffset, out.buffer as ArrayBuffer);
+  write(out.byteOffset, out.buffer);
   return out;
 }

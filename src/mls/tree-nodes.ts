@@ -74,7 +74,7 @@ export class TreeNodes {
   }
 
   #span(x: number): Buffer {
-    return this.#stored.bytes.subarray(this.#at(x), this.#stored.starts[x + 1]!);
+    return this.#stored.bytes.subarray(this.#at(x), this.#stored.starts[x + 1]);
   }
 
   leaf(x: number): LeafNode | undefined {
