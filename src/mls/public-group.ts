@@ -83,7 +83,7 @@ export class PublicGroup {
    */
   static fromGroupInfo(bytes: Uint8Array, senderKey: Uint8Array, now: number): PublicGroup {
     const info = readGroupInfo(bytes);
-    return PublicGroup.#import(bytes, info, readRatchetTree(treeIn(info)), senderKey, now);
+    return PublicGroup.#import(bytes, info, senderKey, now);
   }
 
   /** A new group: as `fromGroupInfo`, in epoch 0 with its creator as the only member (RFC 9420 section 11). */
@@ -92,23 +92,18 @@ export class PublicGroup {
     // Before the tree is decoded or hashed: whoever founds a group costs the house one leaf.
     const encoded = treeIn(info);
     allowed(info.groupContext.epoch === 0n && encoded.length <= MAX_KEY_PACKAGE);
-    const tree = readRatchetTree(encoded);
-    allowed(tree.length === 1);
-    return PublicGroup.#import(bytes, info, tree, senderKey, now);
+    allowed(readRatchetTree(encoded).length === 1);
+    return PublicGroup.#import(bytes, info, senderKey, now);
   }
 
-  static #import(
-    groupInfo: Uint8Array,
-    info: GroupInfo,
-    ratchetTree: RatchetTree,
-    senderKey: Uint8Array,
-    now: number,
-  ): PublicGroup {
+  static #import(groupInfo: Uint8Array, info: GroupInfo, senderKey: Uint8Array, now: number): PublicGroup {
     const { groupContext: context, confirmationTag } = info;
     checkContext(context);
     const policy = checkContextExtensions(context.extensions, senderKey);
     valid(confirmationTag.length === KEY_LENGTH);
-    const tree = PublicTree.from(ratchetTree);
+    const encoded = treeIn(info);
+    readRatchetTree(encoded); // for its form
+    const tree = PublicTree.open(Buffer.from(encoded.buffer, encoded.byteOffset, encoded.length));
     valid(sameBytes(tree.treeHash(), context.treeHash));
     checkMembers(tree, context, now);
     allowed(policy.admins.every((admin) => tree.leafOf(admin) !== undefined));

@@ -23,7 +23,7 @@ const HASH_LENGTH = lengthOf(HASH);
 /** Memory for what an object computes for itself. Whoever gives it may take it back once the object is not used any more. */
 export type Take = (size: number) => Buffer;
 // Small typed arrays live in the V8 heap, where collection copies them; from 65 bytes on they do not.
-export const offHeap: Take = (size) => Buffer.allocUnsafeSlow(Math.max(size, 65)).subarray(0, size);
+const offHeap: Take = (size) => Buffer.allocUnsafeSlow(Math.max(size, 65)).subarray(0, size);
 
 /** A node of a leaf's filtered direct path (section 4.1.2) and its child on the copath. */
 interface PathStep {
@@ -56,22 +56,22 @@ export class PublicTree {
   }
 
   /**
-   * The tree of `nodes`, an encoded ratchet_tree, with the hashes that `hashesInto` wrote for it. Both are authentic:
-   * only what could make this code fail is checked. Throws Fault `group/invalid`, `group/limit`.
+   * The tree of an encoded ratchet_tree, with the hashes that `hashesInto` wrote for it, if any. Both are authentic, or
+   * checked by the caller: here only what could make this code fail. Throws Fault `group/invalid`, `group/limit`.
    */
-  static open(encoded: Buffer, hashes: Buffer, take: Take = offHeap): PublicTree {
+  static open(encoded: Buffer, hashes?: Buffer, take: Take = offHeap): PublicTree {
     const nodes = new TreeNodes(indexTree(encoded));
-    valid(hashes.length === slots(nodes.size) * HASH);
+    valid(hashes === undefined || hashes.length === slots(nodes.size) * HASH);
     return new PublicTree(nodes, take, hashes);
   }
 
-  /** The tree of nodes that were checked for their form alone. Throws Fault `group/invalid`, `group/limit`. */
-  static from(tree: RatchetTree, take: Take = offHeap): PublicTree {
+  /** The tree of decoded nodes, in memory of its own. Throws Fault `group/invalid`, `group/limit`. */
+  static from(tree: RatchetTree): PublicTree {
     // before it is encoded: the library overflows the stack on what is far too large
     within(tree.length <= MAX_NODES);
     const { buffer, byteOffset, length } = encodeRatchetTree(tree);
     const encoded = Buffer.from(buffer, byteOffset, length);
-    const result = new PublicTree(new TreeNodes(indexTree(encoded)), take);
+    const result = PublicTree.open(encoded);
     result.#own.push(encoded);
     return result;
   }
