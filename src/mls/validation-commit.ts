@@ -88,6 +88,7 @@ function memberProposals(proposals: readonly Proposal[]): ByValue {
       ({ extensions } = proposal.groupContextExtensions);
     } else throw new Fault("group/policy");
   }
+  within(adds.length <= MAX_MEMBERS && removes.length <= MAX_MEMBERS);
   return { adds, removes, extensions };
 }
 

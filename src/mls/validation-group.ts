@@ -30,13 +30,13 @@ export function checkContext(context: GroupContext): void {
 }
 
 /** Every leaf of a tree and the tree itself, as one who joins or takes up a group must check (section 12.4.3.1). */
-export function checkMembers(tree: PublicTree, context: GroupContext, now: number): void {
+export function checkMembers(tree: PublicTree, context: GroupContext, now: number | undefined): void {
   checkTree(tree);
   let members = 0;
   for (const [index, leaf] of tree.leaves()) {
     checkLeaf(leaf, index, context);
-    // a member's KeyPackage may well have run out since it joined; only a creator's own must be fresh
-    if (context.epoch === 0n) checkLifetime(leaf, now);
+    // a member's KeyPackage may well have run out since it joined; only a creator's own must be fresh, when it creates
+    if (context.epoch === 0n && now !== undefined) checkLifetime(leaf, now);
     members++;
   }
   within(members <= MAX_MEMBERS);

@@ -83,10 +83,10 @@ export function makeRemoval(context: GroupContext, leaf: number, sign: SignMessa
 
 /**
  * Resolves a commit's references: all pending proposals, each once, and nothing else. Returns the leaves they remove.
- * Throws Fault `group/proposals` where the committer knows others than those that are pending, `group/invalid` for one twice.
+ * Throws Fault `group/proposals` where the committer knows others than those that are pending.
  */
 export function resolveReferences(references: readonly Uint8Array[], pending: readonly PendingRemoval[]): number[] {
-  references.forEach((ref, i) => valid(references.findIndex((other) => sameBytes(other, ref)) === i));
+  // as many, and each of the pending among them: then none is there twice (section 12.2)
   if (references.length !== pending.length) throw new Fault("group/proposals");
   return pending.map(({ leaf, message }) => {
     const ref = proposalRef(new Uint8Array(KEY_LENGTH), readPublicMessage(message));

@@ -9,10 +9,17 @@ import { clientConfig } from "../../src/mls/config.ts";
 import { leafExtensions, makeKeyPackage, readPrivateKeys } from "../../src/mls/key-package.ts";
 import { readGroupInfo, readKeyPackage, writeMessage } from "../../src/mls/messages.ts";
 import { PublicGroup } from "../../src/mls/public-group.ts";
-import { capabilities, cipherSuite, MAX_CAPABILITIES, MAX_LIFETIME, QUEUE_HANDLE } from "../../src/mls/suite.ts";
+import {
+  capabilities,
+  cipherSuite,
+  GROUP_POLICY,
+  MAX_CAPABILITIES,
+  MAX_LIFETIME,
+  QUEUE_HANDLE,
+} from "../../src/mls/suite.ts";
 import { randomBytes } from "../../src/crypto/random.ts";
 import { rawCommit, rawState, resigned, type RawCommit } from "./raw.ts";
-import { identity, lifetime, newKeyPackage, now, World } from "./world.ts";
+import { identity, lifetime, newKeyPackage, now, senderKey, World } from "./world.ts";
 
 const stateOf = (group: PublicGroup): Buffer => {
   const bytes = Buffer.alloc(group.encodedLength);
@@ -52,7 +59,7 @@ describe("public group refusals", () => {
     change: { commit?: Uint8Array; groupInfo?: Uint8Array; welcome?: Uint8Array | undefined; now?: number } = {},
   ) => {
     const { commit, groupInfo, welcome } = { ...made, ...change };
-    return world.server.validateCommit(commit, groupInfo, welcome, change.now ?? now);
+    return world.server.validateCommit({ commit, groupInfo, welcome, now: change.now ?? now });
   };
   const refused = (code: FaultCode, work: () => unknown): void =>
     assert.throws(work, (error: unknown) => {
@@ -136,7 +143,7 @@ describe("public group refusals", () => {
     await other.commit(other.clients[0]!, 1);
     await other.commit(other.clients[1]!);
     assert.equal(other.server.epoch, world.server.epoch);
-    refused("group/invalid", () => other.server.validateCommit(renewal.commit, renewal.groupInfo, undefined, now));
+    refused("group/invalid", () => other.server.validateCommit({ ...renewal, now }));
   });
 
   it("a GroupInfo by another member, of another commit, with the tree", async () => {
@@ -178,7 +185,7 @@ describe("public group refusals", () => {
       ...c,
       proposals: [{ proposalOrRefType: "reference", reference: randomBytes(32) }],
     }));
-    refused("group/policy", () => validate(renewal, { commit: reference }));
+    refused("group/proposals", () => validate(renewal, { commit: reference }));
     const spoken = await resigned(state, renewal, (c) => c, randomBytes(5));
     refused("group/policy", () => validate(renewal, { commit: spoken }));
   });
@@ -253,7 +260,10 @@ describe("public group refusals", () => {
       const { pseudonym, handle } = identity();
       const { publicPackage } = await generateKeyPackageWithKey(
         { credentialType: "basic", identity: pseudonym },
-        { ...capabilities, extensions: [QUEUE_HANDLE, ...Array.from({ length: entries }, (_, i) => 0xf100 + i)] },
+        {
+          ...capabilities,
+          extensions: [QUEUE_HANDLE, GROUP_POLICY, ...Array.from({ length: entries }, (_, i) => 0xf100 + i)],
+        },
         { notBefore: BigInt(lifetime.notBefore), notAfter: BigInt(lifetime.notAfter) },
         Array.from({ length: extensions }, (_, i) => ({ extensionType: 0xf100 + i, extensionData: new Uint8Array(0) })),
         { signKey, publicKey },
@@ -263,8 +273,8 @@ describe("public group refusals", () => {
       const extraProposals = [{ proposalType: "add" as const, add: { keyPackage: publicPackage } }];
       return rawCommit(state, { forcePath: true, extraProposals });
     };
-    validate(await fat(MAX_CAPABILITIES - 1, 0)); // control
-    for (const made of [await fat(MAX_CAPABILITIES, 0), await fat(5000, 0), await fat(100, 100)]) {
+    validate(await fat(MAX_CAPABILITIES - 2, 0)); // control
+    for (const made of [await fat(MAX_CAPABILITIES - 1, 0), await fat(5000, 0), await fat(100, 100)]) {
       refused("group/limit", () => validate(made));
     }
   });
@@ -279,26 +289,26 @@ describe("public group refusals", () => {
       const signature = await signWithLabel(signaturePrivateKey, "GroupInfoTBS", tbs, cipherSuite.signature);
       return writeMessage({ wireformat: "mls_group_info", groupInfo: { ...changed, signature } });
     };
-    PublicGroup.create(await tagged(32), now); // control
+    PublicGroup.create(await tagged(32), senderKey, now); // control
     for (const length of [0, 31, 33, 9000]) {
       const bytes = await tagged(length);
-      refused("group/invalid", () => PublicGroup.create(bytes, now));
+      refused("group/invalid", () => PublicGroup.create(bytes, senderKey, now));
     }
   });
 
   it("a group to be created that is not new, or whose founder's leaf is out of time", async () => {
     const info = await world.clients[0]!.groupInfo();
-    refused("group/policy", () => PublicGroup.create(info, now));
-    PublicGroup.fromGroupInfo(info, now);
+    refused("group/policy", () => PublicGroup.create(info, senderKey, now));
+    PublicGroup.fromGroupInfo(info, senderKey, now);
     const fresh = await World.create();
     const first = await fresh.clients[0]!.groupInfo();
-    PublicGroup.create(first, now);
-    refused("group/invalid", () => PublicGroup.create(first, now + 10 * 86_400));
+    PublicGroup.create(first, senderKey, now);
+    refused("group/invalid", () => PublicGroup.create(first, senderKey, now + 10 * 86_400));
     for (let i = 0; i < first.length; i++) {
       const flipped = first.slice();
       flipped[i]! ^= 1 << (i % 8);
       assert.throws(
-        () => PublicGroup.create(flipped, now),
+        () => PublicGroup.create(flipped, senderKey, now),
         (error) => error instanceof Fault,
       );
     }
@@ -306,10 +316,12 @@ describe("public group refusals", () => {
 
   it("states that do not fit the buffer, and stored states that are no states", () => {
     refused("group/limit", () => world.server.encodeInto(Buffer.alloc(before_.length - 1)));
+    // the tree is read when it is needed
+    const read = (bytes: Uint8Array) => PublicGroup.decode(bytes).exportTree();
     for (let length = 0; length < before_.length; length++)
-      refused("group/invalid", () => PublicGroup.decode(before_.subarray(0, length)));
-    refused("group/invalid", () => PublicGroup.decode(Buffer.concat([before_, Buffer.alloc(1)])));
-    refused("group/invalid", () => PublicGroup.decode(randomBytes(before_.length)));
+      refused("group/invalid", () => read(before_.subarray(0, length)));
+    refused("group/invalid", () => read(Buffer.concat([before_, Buffer.alloc(1)])));
+    refused("group/invalid", () => read(randomBytes(before_.length)));
     assert.deepEqual(stateOf(PublicGroup.decode(before_)), before_);
   });
 });
