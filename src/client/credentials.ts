@@ -69,16 +69,17 @@ export function readCredential(document: Uint8Array): Identity {
 }
 
 /**
- * The identity in a client credential: signed by the server's intermediate, for this server, in its validity. With
+ * The identity in a client credential: signed by an intermediate of the server, for this server, in its validity. With
  * `name`, that name's. ClientError `contact/unverified`.
  */
 export const verifyCredential = (document: Uint8Array, server: ServerDirectory, now: number, name?: string): Identity =>
   verified(() => {
     const { body, signature } = documents.splitSigned(document);
-    if (!verify(signature, "credential", server.issuerKey, body)) return refuse();
     const found = decode(documents.credential, body);
+    const issuer = server.issuerKeys.find((key) => equal(key, found.issuer));
+    if (issuer === undefined || !verify(signature, "credential", issuer, body)) return refuse();
     if (found.version !== documents.DOCUMENT_VERSION || !documents.isUserName(found.name)) return refuse();
-    if (!equal(found.domain, server.domain) || !equal(found.issuer, server.issuerKey)) return refuse();
+    if (!equal(found.domain, server.domain)) return refuse();
     if (!isValidOn(Math.floor(now / DAY), found)) return refuse();
     const identity = readCredential(document);
     return name === undefined || identity.name === name ? identity : refuse();

@@ -1,7 +1,7 @@
 // The server's signed directory: fetched, verified against the onion address and the keys pinned at first sight.
 import { verify } from "../crypto/sign.ts";
 import { equal } from "../memory/locked.ts";
-import { decode, encode, fixed, struct, u48, type ValueOf } from "../wire/codec.ts";
+import { decode, encode, fixed, struct, u32, u48, type ValueOf } from "../wire/codec.ts";
 import * as documents from "../wire/documents.ts";
 import { DIRECTORY_PATH } from "../wire/frame.ts";
 import { DIRECTORY } from "./circuits.ts";
@@ -13,13 +13,15 @@ const DAY = 86400;
 /** A directory this far from the client's clock is refused; coarse, because a clock may be wrong by hours. Seconds. */
 const FRESH = DAY;
 
-/** What a client pinned when it first reached the server. `issuedAt`: of the newest directory it has seen. */
-const pins = struct({ directoryKey: fixed(32), rootKey: fixed(32), issuedAt: u48 });
+/** What a client pinned when it first reached the server; of the newest directory it has seen, time and list of revocations. */
+const pins = struct({ directoryKey: fixed(32), rootKey: fixed(32), issuedAt: u48, revocations: u32 });
 export type Pins = ValueOf<typeof pins>;
 
 export type ServerDirectory = ValueOf<typeof documents.directory> & {
-  /** Raw key of the AS intermediate that signs client credentials. */
-  readonly issuerKey: Uint8Array;
+  /** Raw keys of the AS intermediates whose client credentials count: first the one that signs them now. */
+  readonly issuerKeys: readonly Uint8Array[];
+  /** Number of the root's list of revocations; 0 before the first. */
+  readonly revoked: number;
 };
 
 /** Both days inclusive. A day's grace at the start: the client's clock may be behind that of a server just set up. */
@@ -52,16 +54,35 @@ export function verifyDirectory(
     }
     if (Math.abs(found.issuedAt - now) > FRESH || found.envelopeKeys.length === 0) return refuse();
 
-    const chain = documents.splitSigned(found.intermediate);
-    if (!verify(chain.signature, "intermediate", found.rootKey, chain.body)) return refuse();
-    const intermediate = decode(documents.intermediate, chain.body);
+    const revoked = readRevocations(found.revocations, found.rootKey);
+    if (pinned !== undefined && revoked.number < pinned.revocations) return refuse();
     const today = Math.floor(now / DAY);
-    if (intermediate.version !== documents.DOCUMENT_VERSION) return refuse();
-    if (!isValidOn(today, intermediate)) return refuse();
-    return { ...found, issuerKey: intermediate.key };
+    const usable = (document: Uint8Array): Uint8Array | undefined => {
+      const chain = documents.splitSigned(document);
+      if (!verify(chain.signature, "intermediate", found.rootKey, chain.body)) return refuse();
+      const { version, key, notBefore, notAfter } = decode(documents.intermediate, chain.body);
+      if (version !== documents.DOCUMENT_VERSION) return refuse();
+      const counts = isValidOn(today, { notBefore, notAfter }) && !revoked.keys.some((one) => equal(one, key));
+      return counts ? key : undefined;
+    };
+    const current = usable(found.intermediate);
+    if (current === undefined) return refuse();
+    const issuerKeys = [current, ...found.earlier.flatMap((document) => usable(document) ?? [])];
+    return { ...found, issuerKeys, revoked: revoked.number };
   } catch {
     return refuse();
   }
+}
+
+function readRevocations(
+  document: Uint8Array,
+  rootKey: Uint8Array,
+): { readonly number: number; readonly keys: readonly Uint8Array[] } {
+  if (document.length === 0) return { number: 0, keys: [] };
+  const { body, signature } = documents.splitSigned(document);
+  if (!verify(signature, "revocations", rootKey, body)) return refuse();
+  const found = decode(documents.revocations, body);
+  return found.version === documents.DOCUMENT_VERSION ? found : refuse();
 }
 
 /** Keeps the newest directory of one server, and the pins in the client's state. */
@@ -98,7 +119,7 @@ export class DirectorySource {
     if (reply.status !== 200) throw new ClientError("server/answer");
     const saved = await state.load("server");
     const found = verifyDirectory(Buffer.from(reply.body), domain, saved && decode(pins, saved), clock());
-    await state.save({ server: encode(pins, found, (size) => Buffer.alloc(size)) });
+    await state.save({ server: encode(pins, { ...found, revocations: found.revoked }, (size) => Buffer.alloc(size)) });
     return found;
   }
 }

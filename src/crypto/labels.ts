@@ -4,6 +4,7 @@
 export const signatureLabels = {
   directory: "tacet v1 server directory",
   intermediate: "tacet v1 intermediate credential",
+  revocations: "tacet v1 revocation list",
   credential: "tacet v1 client credential",
   credentialRequest: "tacet v1 client credential request",
   connectionPackage: "tacet v1 connection package",

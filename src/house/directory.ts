@@ -29,6 +29,8 @@ export function buildDirectory(identity: Identity, keys: PublishedKeys, now: num
     rootKey: identity.rootKey,
     deliveryKey: identity.delivery.publicKey,
     intermediate: identity.intermediate.document,
+    earlier: identity.earlier,
+    revocations: identity.revocations,
     ...keys,
     issuedAt: now,
   };

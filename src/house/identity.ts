@@ -7,12 +7,12 @@ import type { Arena, ArenaPool } from "../memory/arena.ts";
 import { GuardedKey } from "../memory/guarded-key.ts";
 import { equal } from "../memory/locked.ts";
 import type { Store } from "../store/store.ts";
-import { decode, encode, fixed, struct, bytes } from "../wire/codec.ts";
-import { DOCUMENT_VERSION, intermediate, splitSigned } from "../wire/documents.ts";
+import { decode, bytes, encode, fixed, list, struct } from "../wire/codec.ts";
+import { DOCUMENT_VERSION, EARLIER_MAX, intermediate, REVOCATIONS_MAX, splitSigned } from "../wire/documents.ts";
 
 const key = fixed(32);
 // Room `server`, name "identity". Whoever opens it can be this house; sealed under the master key.
-const record = struct({
+export const identityRecord = struct({
   onionSeed: key,
   directorySeed: key,
   intermediateSeed: key,
@@ -21,10 +21,14 @@ const record = struct({
   rootKey: key,
   handleKey: key,
   spentKey: key,
+  /** Of the intermediate that waits for the root's signature, or nothing. */
+  pendingSeed: bytes(32),
+  earlier: list(bytes(256), EARLIER_MAX),
+  revocations: bytes(REVOCATIONS_MAX),
 });
-const NAME = Buffer.from("identity");
+export const IDENTITY = Buffer.from("identity");
 /** The AS intermediate is valid this long; a new one needs the root key. Days. */
-const INTERMEDIATE_DAYS = 365;
+export const INTERMEDIATE_DAYS = 365;
 
 /** A signing key whose secret half is readable only while it signs. */
 export interface Signer {
@@ -42,12 +46,15 @@ export interface Identity {
   /** Signs the delivery service's own proposals, which groups know as their external sender. */
   readonly delivery: Signer;
   readonly rootKey: Buffer;
+  /** Intermediates of before, and the root's list of those that count no more: documents to publish. */
+  readonly earlier: readonly Buffer[];
+  readonly revocations: Buffer;
   readonly handleKey: GuardedKey;
   /** Key of the digests under which spent tokens are kept. */
   readonly spentKey: GuardedKey;
 }
 
-const publicOf = (arena: Arena, seed: Uint8Array): Buffer => {
+export const publicOf = (arena: Arena, seed: Uint8Array): Buffer => {
   const publicKey = Buffer.alloc(32);
   signKeypair(publicKey, arena.take(SECRET_KEY_LENGTH), seed);
   return publicKey;
@@ -72,8 +79,8 @@ export async function createIdentity(
   const arena = arenas.arena();
   try {
     await store.transact(arena, async (tx) => {
-      await tx.lock("server", NAME);
-      if ((await tx.get("server", NAME)) !== undefined) throw new Fault("store/exists");
+      await tx.lock("server", IDENTITY);
+      if ((await tx.get("server", IDENTITY)) !== undefined) throw new Fault("store/exists");
       const fresh = (): Buffer => randomFill(arena.take(32));
       const [rootSeed, intermediateSeed] = [fresh(), fresh()];
       const rootSecret = arena.take(SECRET_KEY_LENGTH);
@@ -101,11 +108,14 @@ export async function createIdentity(
         rootKey,
         handleKey: fresh(),
         spentKey: fresh(),
+        pendingSeed: arena.take(0),
+        earlier: [],
+        revocations: arena.take(0),
       };
       tx.put(
         "server",
-        NAME,
-        encode(record, value, (size) => arena.take(size)),
+        IDENTITY,
+        encode(identityRecord, value, (size) => arena.take(size)),
       );
     });
   } finally {
@@ -117,9 +127,9 @@ export async function createIdentity(
 export async function loadIdentity(store: Store, arenas: ArenaPool): Promise<Identity> {
   const arena = arenas.arena();
   try {
-    const stored = await store.read(arena, (view) => view.get("server", NAME));
+    const stored = await store.read(arena, (view) => view.get("server", IDENTITY));
     if (stored === undefined) throw new Fault("store/missing");
-    const value = decode(record, stored);
+    const value = decode(identityRecord, stored);
     const document = Buffer.from(value.intermediate);
     const certified = decode(intermediate, splitSigned(document).body);
     const issuing = signer(value.intermediateSeed);
@@ -131,6 +141,8 @@ export async function loadIdentity(store: Store, arenas: ArenaPool): Promise<Ide
       intermediate: { ...issuing, document },
       delivery: signer(value.deliverySeed),
       rootKey: Buffer.from(value.rootKey),
+      earlier: value.earlier.map((one) => Buffer.from(one)),
+      revocations: Buffer.from(value.revocations),
       handleKey: guarded(value.handleKey),
       spentKey: guarded(value.spentKey),
     };

@@ -21,6 +21,12 @@ export { DOCUMENT_VERSION };
 /** AS intermediate credential, signed by the offline root (`intermediate`). Days since 1970-01-01, both inclusive. */
 export const intermediate = struct({ version: u8, key, notBefore: u32, notAfter: u32 });
 
+/** AS intermediates that count no more, signed by the offline root (`revocations`). A later list has a higher number. */
+export const revocations = struct({ version: u8, number: u32, issuedOn: u32, keys: list(key, 32) });
+export const REVOCATIONS_MAX = 1152;
+/** Intermediates of before that a directory still names. */
+export const EARLIER_MAX = 4;
+
 /** Client credential, signed by the AS intermediate (`credential`). `domain`: the onion service's public key. */
 export const credential = struct({
   version: u8,
@@ -126,6 +132,10 @@ export const directory = struct({
   /** Signs the delivery service's own proposals: the external sender of every group (RFC 9420 section 12.1.8.1). */
   deliveryKey: key,
   intermediate: bytes(256),
+  /** Those before: what they signed stays good while they are valid and not revoked. */
+  earlier: list(bytes(256), EARLIER_MAX),
+  /** Empty before the first. */
+  revocations: bytes(REVOCATIONS_MAX),
   /** A public key says its token type by its length: 32 bytes of 0x0005, 342 of 0x0002. */
   issuers: list(struct({ class: u8, epoch: u32, publicKey: bytes(342), notBefore: u32, notAfter: u32 }), 32),
   envelopeKeys: list(struct({ publicKey: key, notAfter: u48 }), 4),

@@ -29,7 +29,7 @@ const keys = (): Keys => {
   return pair;
 };
 const issuer = keys();
-const server = { domain: fill(1), issuerKey: issuer.publicKey } as unknown as ServerDirectory;
+const server = { domain: fill(1), issuerKeys: [issuer.publicKey] } as unknown as ServerDirectory;
 const signerOf =
   ({ secretKey }: Keys): CredentialSigner =>
   (out, purpose, ...parts) =>

@@ -18,15 +18,20 @@ const keys = (): Keys => {
   signKeypair(pair.publicKey, pair.secretKey);
   return pair;
 };
-const signed = (body: Buffer, purpose: "directory" | "intermediate", by: Keys): Buffer =>
+const signed = (body: Buffer, purpose: "directory" | "intermediate" | "revocations", by: Keys): Buffer =>
   Buffer.concat([body, sign(Buffer.alloc(64), purpose, by.secretKey, body)]);
 
 const domain = Buffer.alloc(32, 1);
 const root = keys();
+const stranger = keys();
 const server = keys();
 const intermediate = (change: Partial<ValueOf<typeof documents.intermediate>> = {}, by = root): Buffer => {
   const value = { version: 1, key: Buffer.alloc(32, 3), notBefore: 19990, notAfter: 20010, ...change };
   return signed(encode(documents.intermediate, value, Buffer.alloc), "intermediate", by);
+};
+const revocations = (number: number, list: Buffer[], by = root): Buffer => {
+  const value = { version: 1, number, issuedOn: 19995, keys: list };
+  return signed(encode(documents.revocations, value, Buffer.alloc), "revocations", by);
 };
 const directory = (change: Partial<ValueOf<typeof documents.directory>> = {}, by = server): Buffer => {
   const value = {
@@ -36,6 +41,8 @@ const directory = (change: Partial<ValueOf<typeof documents.directory>> = {}, by
     rootKey: root.publicKey,
     deliveryKey: Buffer.alloc(32, 8),
     intermediate: intermediate(),
+    earlier: [],
+    revocations: Buffer.alloc(0),
     issuers: [],
     envelopeKeys: [{ publicKey: Buffer.alloc(32, 4), notAfter: now + 600 }],
     registration: 0,
@@ -46,13 +53,22 @@ const directory = (change: Partial<ValueOf<typeof documents.directory>> = {}, by
   };
   return signed(encode(documents.directory, value, Buffer.alloc), "directory", by);
 };
-const pins: Pins = { directoryKey: server.publicKey, rootKey: root.publicKey, issuedAt: now };
-const stranger = keys();
+const pins: Pins = { directoryKey: server.publicKey, rootKey: root.publicKey, issuedAt: now, revocations: 0 };
 
 describe("client/directory", () => {
   it("takes the server's own, at first sight and against its pins", () => {
-    assert.deepEqual(verifyDirectory(directory(), domain, undefined, now).issuerKey, Buffer.alloc(32, 3));
+    assert.deepEqual(verifyDirectory(directory(), domain, undefined, now).issuerKeys, [Buffer.alloc(32, 3)]);
     assert.equal(verifyDirectory(directory({ issuedAt: now + 5 }), domain, pins, now).issuedAt, now + 5);
+  });
+
+  it("takes what earlier intermediates signed while they are valid and the root has not revoked them", () => {
+    const [old, older] = [Buffer.alloc(32, 5), Buffer.alloc(32, 6)];
+    const earlier = [intermediate({ key: old }), intermediate({ key: older, notAfter: 19999 })];
+    const issuers = (list: Buffer) =>
+      verifyDirectory(directory({ earlier, revocations: list }), domain, undefined, now);
+    assert.deepEqual(issuers(Buffer.alloc(0)).issuerKeys, [Buffer.alloc(32, 3), old]);
+    const { issuerKeys, revoked } = issuers(revocations(7, [old]));
+    assert.deepEqual([issuerKeys, revoked], [[Buffer.alloc(32, 3)], 7]);
   });
 
   const refusals: Record<string, [Buffer, Pins | undefined]> = {
@@ -73,6 +89,20 @@ describe("client/directory", () => {
       directory({ intermediate: intermediate({ notBefore: 20002 }) }),
       undefined,
     ],
+    "an intermediate that the root has revoked": [
+      directory({ revocations: revocations(3, [Buffer.alloc(32, 3)]) }),
+      undefined,
+    ],
+    "an earlier intermediate that the root did not sign": [
+      directory({ earlier: [intermediate({ key: Buffer.alloc(32, 5) }, stranger)] }),
+      undefined,
+    ],
+    "revocations that the root did not sign": [directory({ revocations: revocations(3, [], stranger) }), undefined],
+    "a list of revocations older than one that was seen": [
+      directory({ revocations: revocations(1, []) }),
+      { ...pins, revocations: 2 },
+    ],
+    "no list of revocations where there was one": [directory(), { ...pins, revocations: 2 }],
     "no envelope key": [directory({ envelopeKeys: [] }), undefined],
     "another version": [directory({ version: 2 }), undefined],
     nothing: [Buffer.alloc(0), undefined],
