@@ -4,6 +4,7 @@ import { sweep, type Period } from "../store/expiry.ts";
 import type { Store } from "../store/store.ts";
 import { HELD_DAYS, PERIOD_DAYS } from "../services/auth/names.ts";
 import { keptPeriods, type KeptRoom } from "../services/delivery/kept.ts";
+import { lookAfter } from "../services/queue/look.ts";
 import { RECEIPT_DAYS } from "../services/dispatch.ts";
 import { EPOCH_DAYS, OVERLAP_DAYS } from "../../tokens/epochs.ts";
 import { EXTERNAL_KEY_EPOCHS } from "../../tokens/external.ts";
@@ -61,6 +62,7 @@ export function startUpkeep(deps: UpkeepDeps): Upkeep {
     try {
       await sweep(store, { now, periods, arena });
       await removeEnded(now);
+      await lookAfter({ store, arenas }, now);
       swept = now;
     } finally {
       arena.close();

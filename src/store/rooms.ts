@@ -63,6 +63,8 @@ export const rooms = {
   friendship: { kind: "point", rank: 31 },
   // A pseudonym's queue: owner key, ratchet, first and next sequence; only the queuing service opens it.
   queue: { kind: "point", rank: 40 },
+  // Queues by the day on which they are looked at, under the locks of the queues; only the queuing service opens it.
+  queueLook: { kind: "ordered", rank: 42 },
   // Queued messages, sealed under the queue's ratchet; only the queuing service opens it.
   queueItem: { kind: "ordered", rank: 41 },
   // Digests of redeemed tokens; only the gate opens it; partition: token key epoch.

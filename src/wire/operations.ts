@@ -1,5 +1,5 @@
 // The operation table: what may be asked of the house, by whom, for which token, in which sizes, within which limits.
-import { bytes, fixed, list, struct, u48, u8, type ValueOf } from "./codec.ts";
+import { bytes, fixed, list, struct, u32, u48, u8, type ValueOf } from "./codec.ts";
 import { SEALED_ITEM_MAX, SEALED_KEY_PACKAGE_MAX } from "./documents.ts";
 import { id, key, nothing, operation, small } from "./operation.ts";
 import { authOperations, MAX_BATCH } from "./operations-auth.ts";
@@ -46,7 +46,7 @@ export const operations = {
     token: "connect",
     price: 1,
     size: small,
-    limits: { keyPackagesPerToken: 1 },
+    limits: { keyPackagesPerToken: 1, claimsPerTargetAndDay: 100 },
     request: struct({ friendshipToken: key }),
     reply: struct({ keyPackage: bytes(SEALED_KEY_PACKAGE_MAX) }),
   }),
@@ -69,15 +69,63 @@ export const operations = {
     price: 0,
     size: { request: "small", reply: "medium" },
     // bytes as they wait: 40 more than an item has
-    limits: { itemsPerRead: 500, waitSeconds: 25, itemsPerQueue: 1000, bytesPerQueue: 4 << 20 },
+    limits: {
+      itemsPerRead: 500,
+      waitSeconds: 25,
+      itemsPerQueue: 1000,
+      bytesPerQueue: 4 << 20,
+      itemDays: 30,
+      idleMonths: 12,
+    },
     /** Items up to and including `acknowledge` are deleted. `wait`: seconds to hold an empty answer back, at most 25. */
     request: struct({ queueId: id, acknowledge: u48, wait: u8 }),
-    /** `full` is 1 from a refused item on, until one that came after it is acknowledged; `more` is 1 when items are left. */
+    /**
+     * `full` is 1 from a refused item on, until one that came after it is acknowledged; `more` is 1 when items are left.
+     * `expired`: items up to this number became too old before they were acknowledged, and are gone; 0 for none.
+     */
     reply: struct({
       items: list(struct({ sequence: u48, sealed: bytes(SEALED_ITEM_MAX) }), 500),
       more: u8,
       full: u8,
+      expired: u48,
     }),
+  }),
+  "qs.deleteQueue": operation({
+    number: 25,
+    service: "queue",
+    caller: "queue",
+    token: "none",
+    price: 0,
+    size: small,
+    limits: {},
+    /** Signed with `ownerKey`, so that who deletes again what is gone gets the same answer. */
+    request: struct({ queueId: id, ownerKey: key }),
+    reply: nothing,
+  }),
+  "qs.rotateFriendship": operation({
+    number: 26,
+    service: "queue",
+    caller: "queue",
+    token: "none",
+    price: 0,
+    size: small,
+    limits: {},
+    /** `friendshipToken`: the one that counts now; a request that comes again later does nothing. */
+    request: struct({ queueId: id, friendshipToken: key, nextFriendshipToken: key }),
+    reply: nothing,
+  }),
+  "qs.refresh": operation({
+    number: 27,
+    service: "queue",
+    caller: "queue",
+    token: "none",
+    price: 0,
+    size: small,
+    limits: {},
+    /** `generation`: 1 for the first refresh, then one more each time; one that was taken already changes nothing. */
+    request: struct({ queueId: id, generation: u32, ratchetSecret: key }),
+    /** The number of the first item on the new chain. */
+    reply: struct({ from: u48 }),
   }),
   ...deliveryOperations,
 } as const;

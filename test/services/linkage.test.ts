@@ -26,6 +26,7 @@ const serviceOf: Record<Room, Service | "house"> = {
   friendship: "queue",
   queue: "queue",
   queueItem: "queue",
+  queueLook: "queue",
   spent: "house",
   foreignSpent: "house",
   budget: "house",

@@ -14,6 +14,7 @@ import { makeAuthService } from "../../src/services/auth/service.ts";
 import { makeDeliveryService } from "../../src/services/delivery/service.ts";
 import type { AuthSigner, AuthToIssuer, Call, Handler, Handlers } from "../../src/services/ports.ts";
 import { Bell } from "../../src/services/queue/bell.ts";
+import { lookAfter } from "../../src/services/queue/look.ts";
 import { makeQueueService } from "../../src/services/queue/service.ts";
 import { createStore, openStore, type Store } from "../../src/store/store.ts";
 import { decode, encode, type Codec } from "../../src/wire/codec.ts";
@@ -157,6 +158,11 @@ export class Services {
   /** The part of the upkeep that ends accounts. */
   removeEnded(): Promise<number> {
     return removeEnded({ store: this.store, arenas: pool, issuer }, this.now);
+  }
+
+  /** The part of the upkeep that looks at queues. */
+  lookAfterQueues(): Promise<{ items: number; queues: number }> {
+    return lookAfter({ store: this.store, arenas: pool }, this.now);
   }
 
   async close(): Promise<void> {

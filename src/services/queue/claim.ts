@@ -2,19 +2,30 @@
 import { randomFill } from "../../crypto/random.ts";
 import { Fault } from "../../fault.ts";
 import type { Handler } from "../ports.ts";
-import { friendshipName, friendshipRecord, keyPackageRecord, load, save } from "./records.ts";
+import { operations } from "../../wire/operations.ts";
+import { dayOf, friendshipName, friendshipRecord, keyPackageRecord, load, save } from "./records.ts";
 
-/** Fault `queue/no-key-package` for an unknown token as for an owner that has published nothing. */
+const { claimsPerTargetAndDay } = operations["qs.claim"].limits;
+
+/**
+ * Faults: `queue/no-key-package` for an unknown token as for an owner that has published nothing, `queue/limit` when the
+ * owner's KeyPackages were claimed too often today, by whomever.
+ */
 export const claim: Handler<"qs.claim"> = async ({ friendshipToken }, call) => {
-  // Read without its lock: a friendship is never changed, and its rank is above the one needed next.
-  const friendship = await load(call, "friendship", friendshipRecord, friendshipName(call, friendshipToken));
+  // Read without its lock, whose rank is above the one needed next; looked at again once that is held.
+  const name = friendshipName(call, friendshipToken);
+  const friendship = await load(call, "friendship", friendshipRecord, name);
   // An unknown token looks for KeyPackages as well, under a name that no queue has.
   const queueId = friendship?.queueId ?? randomFill(call.arena.take(16));
   await call.tx.lock("keyPackage", queueId);
   const record = await load(call, "keyPackage", keyPackageRecord, queueId);
-  if (record === undefined) throw new Fault("queue/no-key-package");
+  if (record === undefined || (await call.tx.get("friendship", name)) === undefined) {
+    throw new Fault("queue/no-key-package");
+  }
+  const claimDay = dayOf(call.now);
+  const claims = record.claimDay === claimDay ? record.claims : 0;
+  if (claims >= claimsPerTargetAndDay) throw new Fault("queue/limit");
   const [keyPackage, ...rest] = record.keyPackages;
-  if (keyPackage === undefined) return { keyPackage: record.lastResort };
-  save(call, "keyPackage", keyPackageRecord, queueId, { ...record, keyPackages: rest });
-  return { keyPackage };
+  save(call, "keyPackage", keyPackageRecord, queueId, { ...record, keyPackages: rest, claimDay, claims: claims + 1 });
+  return { keyPackage: keyPackage ?? record.lastResort };
 };

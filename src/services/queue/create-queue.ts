@@ -2,6 +2,7 @@
 import { randomFill } from "../../crypto/random.ts";
 import { Fault } from "../../fault.ts";
 import type { Handler } from "../ports.ts";
+import { register } from "./look-row.ts";
 import { friendshipName, friendshipRecord, monthOf, queueRecord, save } from "./records.ts";
 
 export const createQueue: Handler<"qs.createQueue"> = async (request, call) => {
@@ -20,7 +21,12 @@ export const createQueue: Handler<"qs.createQueue"> = async (request, call) => {
     lostBefore: 0,
     written: start,
     released: start,
+    expired: 0,
+    generation: 0,
+    from: 1,
+    friendship,
     month: monthOf(call.now),
+    ...register(call, queueId),
   });
   return { queueId };
 };

@@ -7,7 +7,7 @@ import type { Call, Delivery, DeliveryToQueue } from "../ports.ts";
 import type { Bell } from "./bell.ts";
 import { cut } from "./cut.ts";
 import type { QueueHandles } from "./handle.ts";
-import { ITEM_MARK, queueRecord, waitingBytes } from "./records.ts";
+import { dayOf, ITEM_MARK, queueRecord, waitingBytes } from "./records.ts";
 
 const { itemsPerQueue, bytesPerQueue } = operations["qs.read"].limits;
 
@@ -27,12 +27,13 @@ type Message = readonly Uint8Array[];
 
 export const enqueue =
   (handles: QueueHandles, bell: Bell): DeliveryToQueue["enqueue"] =>
-  async (call, deliveries) => {
+  async (call, deliveries, later = []) => {
     const { arena, tx } = call;
     const addressed = address(call, handles, deliveries);
     const gone: Uint8Array[] = [];
     if (addressed.length === 0) return { gone };
-    await tx.lock("queue", ...addressed.map(({ place }) => place));
+    const also = handles.open(arena, later).flatMap((queueId) => queueId ?? []);
+    await tx.lock("queue", ...addressed.map(({ place }) => place), ...tx.places("queue", also));
     const longest = addressed.reduce((most, { messages }) => Math.max(most, ...messages.flat().map(lengthOf)), 0);
     const scratch = arena.take(ITEM_MARK + longest + ITEM_OVERHEAD);
     const taken: Buffer[] = [];
@@ -101,7 +102,7 @@ function append(call: Call, one: Addressed, record: Buffer, scratch: Buffer): bo
       const length = item.length + ITEM_OVERHEAD;
       written = (written + length) >>> 0;
       const sealed = scratch.subarray(0, ITEM_MARK + length);
-      sealed.writeUInt32BE(written);
+      sealed.writeUInt16BE(dayOf(call.now), sealed.writeUInt32BE(written));
       // The chain is a view of the record: it moves on in place, and the batch overwrites the stored one.
       sealNext(sealed.subarray(ITEM_MARK), chain, queueId, next, item);
       call.tx.append("queueItem", queueId, next, sealed);

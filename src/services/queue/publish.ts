@@ -20,10 +20,17 @@ export const publish: Handler<"qs.publish"> = async (request, call) => {
   const whole = encode(operations["qs.publish"].request, request, (size) => call.arena.take(size));
   const publication = derive(call.arena.take(32), "publication", undefined, whole);
   // Neither a retry nor a replay may bring back what was claimed since: a KeyPackage is used once.
-  const before = (await load(call, "keyPackage", keyPackageRecord, queueId))?.publications ?? [];
+  const known = await load(call, "keyPackage", keyPackageRecord, queueId);
+  const before = known?.publications ?? [];
   if (before.some((earlier) => equal(earlier, publication))) return {};
   const publications = [publication, ...before.slice(0, PUBLICATIONS - 1)];
-  save(call, "keyPackage", keyPackageRecord, queueId, { keyPackages, lastResort, publications });
+  save(call, "keyPackage", keyPackageRecord, queueId, {
+    keyPackages,
+    lastResort,
+    publications,
+    claimDay: known?.claimDay ?? 0,
+    claims: known?.claims ?? 0,
+  });
   saveOwned(call, queueId, queue, false);
   return {};
 };

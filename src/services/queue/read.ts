@@ -5,11 +5,11 @@ import { operations } from "../../wire/operations.ts";
 import type { Call, Handler } from "../ports.ts";
 import type { Bell } from "./bell.ts";
 import { ownedQueue, saveOwned } from "./owner.ts";
-import { ITEM_MARK } from "./records.ts";
+import { ITEM_MARK, writtenOf } from "./records.ts";
 
 const { limits, size } = operations["qs.read"];
-// The reply's frame (code, length), then what the codec adds: the count and two marks, a number and a length an item.
-const ROOM = sizes[size.reply] - 6 - 4;
+// The reply's frame (code, length), then what the codec adds: the count and three marks, a number and a length an item.
+const ROOM = sizes[size.reply] - 6 - 10;
 const PER_ITEM = 6 + 4;
 
 /** Fault `queue/limit` for a wait that is too long, and for acknowledging what was never there. */
@@ -29,7 +29,10 @@ export const read =
     if (advanced) tx.deleteRange("queueItem", queueId, queue.acknowledged + 1, acknowledged + 1);
     // The mark goes when the owner acknowledges an item behind the gap: a lost answer loses no mark.
     const lostBefore = queue.lostBefore > acknowledged ? queue.lostBefore : 0;
-    saveOwned(call, queueId, { ...queue, acknowledged, lostBefore, released }, advanced);
+    // So does this one when the owner has taken note of it, by a number at least as high.
+    const expired = queue.expired > acknowledge ? queue.expired : 0;
+    const changed = advanced || expired !== queue.expired;
+    saveOwned(call, queueId, { ...queue, acknowledged, lostBefore, released, expired }, changed);
 
     const found = await tx.range("queueItem", queueId, acknowledged + 1, queue.next, limits.itemsPerRead, ROOM);
     const items = [];
@@ -41,7 +44,7 @@ export const read =
       items.push({ sequence, sealed });
     }
     const last = items.at(-1)?.sequence ?? acknowledged;
-    const reply = { items, more: last + 1 < queue.next ? 1 : 0, full: queue.lostBefore > 0 ? 1 : 0 };
+    const reply = { items, more: last + 1 < queue.next ? 1 : 0, full: queue.lostBefore > 0 ? 1 : 0, expired };
     if (wake !== undefined) {
       if (items.length > 0) bell.leave(queueId);
       else call.waitFor(wake, wait);
@@ -50,8 +53,8 @@ export const read =
   };
 
 /** What the queue had taken when this item, which still waits, was written. */
-async function writtenAt(call: Call, queueId: Uint8Array, sequence: number): Promise<number> {
+export async function writtenAt(call: Pick<Call, "tx">, queueId: Uint8Array, sequence: number): Promise<number> {
   const [item] = await call.tx.range("queueItem", queueId, sequence, sequence + 1, 1);
   if (item === undefined) throw new Fault("store/corrupt");
-  return item.value.readUInt32BE();
+  return writtenOf(item.value);
 }

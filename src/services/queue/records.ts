@@ -37,6 +37,16 @@ export const queueRecord = struct({
   /** Bytes of all items up to `next`, and of those up to `acknowledged`; modulo 2^32, from a random start. */
   written: u32,
   released: u32,
+  /** Day since 1970 on which the queue is looked at, and its place in that day's row (room `queueLook`). */
+  lookDay: u16,
+  lookSlot: u48,
+  /** Items up to this number became too old before they were acknowledged; 0 for none. */
+  expired: u48,
+  /** How often the owner put the chain on a new secret, and the first item on the last one. */
+  generation: u32,
+  from: u48,
+  /** Where the queue's friendship is filed. Changed under the lock of `keyPackage` of the same name. */
+  friendship: key,
   /** Month in which the owner last read or published: months of 30.44 days since 1970. */
   month: u16,
 });
@@ -46,8 +56,10 @@ export type QueueRecord = ValueOf<typeof queueRecord>;
 export const waitingBytes = ({ written, released }: Pick<QueueRecord, "written" | "released">): number =>
   (written - released) >>> 0;
 
-/** Room `queueItem`, name = queue id: `written` with this item (u32), then the sealed item. */
-export const ITEM_MARK = 4;
+/** Room `queueItem`, name = queue id: `written` with this item (u32), day since 1970 (u16), then the sealed item. */
+export const ITEM_MARK = 6;
+export const writtenOf = (item: Buffer): number => item.readUInt32BE();
+export const dayOfItem = (item: Buffer): number => item.readUInt16BE(4);
 
 /** Room `keyPackage`, name = queue id. */
 export const keyPackageRecord = struct({
@@ -55,6 +67,9 @@ export const keyPackageRecord = struct({
   lastResort: bytes(SEALED_KEY_PACKAGE_MAX),
   /** Digests of the last publications, the newest first: publishing one of them again changes nothing. */
   publications: list(key, PUBLICATIONS),
+  /** Day since 1970 of the last claim, and how many there were on it. */
+  claimDay: u16,
+  claims: u16,
 });
 
 /** Room `friendship`, name = digest of the friendship token. */
@@ -64,12 +79,14 @@ export const friendshipRecord = struct({ queueId: id });
 export const friendshipName = (call: Call, token: Uint8Array): Buffer =>
   derive(call.arena.take(32), "friendship", undefined, token);
 
+export const DAY = 86_400;
+export const dayOf = (unixSeconds: number): number => Math.floor(unixSeconds / DAY);
 const MONTH_SECONDS = 2_629_746;
 export const monthOf = (unixSeconds: number): number => Math.floor(unixSeconds / MONTH_SECONDS);
 
 /** The record of `name`, in the arena, or undefined. */
 export async function load<T>(
-  call: Call,
+  call: Pick<Call, "tx" | "arena">,
   room: "queue" | "keyPackage" | "friendship",
   codec: Codec<T>,
   name: Uint8Array,
@@ -79,7 +96,7 @@ export async function load<T>(
 }
 
 export function save<T>(
-  call: Call,
+  call: Pick<Call, "tx" | "arena">,
   room: "queue" | "keyPackage" | "friendship",
   codec: Codec<T>,
   name: Uint8Array,

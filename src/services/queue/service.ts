@@ -5,11 +5,14 @@ import type { DeliveryToQueue, QueueHandlers } from "../ports.ts";
 import { Bell } from "./bell.ts";
 import { claim } from "./claim.ts";
 import { createQueue } from "./create-queue.ts";
+import { deleteQueue } from "./delete-queue.ts";
 import { enqueue } from "./enqueue.ts";
 import { QueueHandles } from "./handle.ts";
 import { mintHandles } from "./mint-handles.ts";
 import { publish } from "./publish.ts";
 import { read } from "./read.ts";
+import { refresh } from "./refresh.ts";
+import { rotateFriendship } from "./rotate-friendship.ts";
 
 /** `domain`: the onion service's public key, 32 bytes. `handleKey`: 32 bytes, kept as long as handles are to open. */
 export function makeQueueService(deps: { domain: Uint8Array; handleKey: GuardedKey; bell?: Bell }): {
@@ -25,6 +28,9 @@ export function makeQueueService(deps: { domain: Uint8Array; handleKey: GuardedK
       "qs.claim": claim,
       "qs.mintHandles": mintHandles(handles),
       "qs.read": read(bell),
+      "qs.deleteQueue": deleteQueue(bell),
+      "qs.rotateFriendship": rotateFriendship,
+      "qs.refresh": refresh,
     },
     enqueue: enqueue(handles, bell),
   };

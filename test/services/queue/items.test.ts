@@ -26,14 +26,20 @@ describe("services/queue items", () => {
 
   it("are read in order from 1, again until they are acknowledged, and then never", async () => {
     for (const text of ["a", "b", "c"]) await queue.enqueue(text);
-    assert.deepEqual(await queue.read(), { sequences: [1, 2, 3], texts: ["a", "b", "c"], more: 0, full: 0 });
+    assert.deepEqual(await queue.read(), {
+      sequences: [1, 2, 3],
+      texts: ["a", "b", "c"],
+      more: 0,
+      full: 0,
+      expired: 0,
+    });
     assert.deepEqual((await queue.read()).sequences, [1, 2, 3]);
     assert.deepEqual((await queue.read(2)).sequences, [3]);
     assert.deepEqual((await queue.read(2)).sequences, [3]); // a retry
     assert.deepEqual((await queue.read(1)).sequences, [3]); // an old one
     assert.deepEqual((await queue.read(3)).sequences, []);
     await queue.enqueue("d");
-    assert.deepEqual(await queue.read(3), { sequences: [4], texts: ["d"], more: 0, full: 0 });
+    assert.deepEqual(await queue.read(3), { sequences: [4], texts: ["d"], more: 0, full: 0, expired: 0 });
   });
 
   it("come once to a queue that several leaves of a group name, and each of several items still comes", async () => {

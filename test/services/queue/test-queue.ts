@@ -1,6 +1,6 @@
 // A queue with its owner: asks, enqueues, and opens what it reads with the ratchet.
 import { randomBytes } from "../../../src/crypto/random.ts";
-import { ITEM_OVERHEAD, openNext } from "../../../src/crypto/ratchet.ts";
+import { ITEM_OVERHEAD, openNext, skipTo } from "../../../src/crypto/ratchet.ts";
 import { keyPair, type KeyPair, type Services } from "../services.ts";
 
 export const sealedKeyPackage = (size = 600): Buffer => randomBytes(size);
@@ -10,6 +10,7 @@ interface Read {
   readonly texts: string[];
   readonly more: number;
   readonly full: number;
+  readonly expired: number;
 }
 
 export class TestQueue {
@@ -56,11 +57,28 @@ export class TestQueue {
     return (this.#handle ??= (await this.handles(1))[0]!);
   }
 
-  async enqueue(item: string | Buffer, handle?: Buffer): Promise<void> {
+  /** The handles that lead nowhere any more. */
+  async enqueue(item: string | Buffer, handle?: Buffer): Promise<readonly Uint8Array[]> {
     const handles = [handle ?? (await this.handle())];
-    await this.#services.call((call) =>
+    const { gone } = await this.#services.call((call) =>
       this.#services.queue.enqueue(call, [{ handles, item: Buffer.from(item as string) }]),
     );
+    return gone;
+  }
+
+  async remove(): Promise<void> {
+    await this.#services.ask("qs.deleteQueue", { queueId: this.queueId, ownerKey: this.owner.publicKey }, this.owner);
+  }
+
+  async rotate(friendshipToken: Buffer, nextFriendshipToken: Buffer): Promise<void> {
+    const request = { queueId: this.queueId, friendshipToken, nextFriendshipToken };
+    await this.#services.ask("qs.rotateFriendship", request, this.owner);
+  }
+
+  /** The number of the first item on the new chain. */
+  async refresh(generation: number, ratchetSecret: Buffer): Promise<number> {
+    const request = { queueId: this.queueId, generation, ratchetSecret };
+    return (await this.#services.ask("qs.refresh", request, this.owner)).from;
   }
 
   /** The reply as it came, items still sealed. */
@@ -77,6 +95,7 @@ export class TestQueue {
       texts: opened.map(String),
       more: reply.more,
       full: reply.full,
+      expired: reply.expired,
     };
   }
 
@@ -85,6 +104,7 @@ export class TestQueue {
     const opened: Buffer[] = [];
     for (const { sequence, sealed } of items) {
       if (sequence <= this.#opened) continue;
+      skipTo(this.chain, this.#opened + 1, sequence);
       const out = Buffer.alloc(sealed.length - ITEM_OVERHEAD);
       openNext(out, this.chain, this.queueId, sequence, sealed);
       opened.push(out);
