@@ -44,9 +44,14 @@ export interface DeliveryToQueue {
    * else. Once a call: all queues are locked together, so that two fan-outs never wait for each other. A handle that
    * does not open and a full queue are passed over: its owner learns from the queue's mark.
    *
-   * `gone`: those of the handles given (the same objects) that open, but to a queue that is deleted.
+   * `gone`: those of the handles given (the same objects) that open, but to a queue that is deleted. What follows from
+   * that may be sent by a second call, to no other queues than these and those behind `later`.
    */
-  enqueue(call: Call, deliveries: readonly Delivery[]): Promise<{ gone: readonly Uint8Array[] }>;
+  enqueue(
+    call: Call,
+    deliveries: readonly Delivery[],
+    later?: readonly Uint8Array[],
+  ): Promise<{ gone: readonly Uint8Array[] }>;
 }
 
 /** Delivery service -> the key under which groups know it as a sender of proposals. */

@@ -13,8 +13,8 @@ export interface Done {
   /** The group where the request changed it. */
   readonly group?: PublicGroup;
   readonly deliveries?: readonly Delivery[];
-  /** Leaves whose queues the deliveries reach; all of them, unless given. */
-  readonly reached?: (leaf: number) => boolean;
+  /** The deliveries are for few: a queue that is gone is found by the next that are for all. */
+  readonly forFew?: true;
 }
 
 /**
@@ -52,16 +52,15 @@ export const inEpoch = (
     const done = work(opened.group, made);
     let group = done.group ?? opened.group;
     const deliveries = [...(done.deliveries ?? [])];
-    let reached = done.reached ?? (() => true);
+    const { forFew = false } = done;
     const month = monthOf(call.now);
     if (opened.signer.month !== month) {
       made.push((group = group.withMonth(leaf, month)));
       const changed = propose(service, group, inactive(call, group, leaf), made);
       group = changed.group;
-      if (changed.proposals.length > 0) reached = () => true;
       deliveries.push(...announce(call, changed));
     }
-    group = await fanOut(service, call, { group, deliveries, reached, asker: leaf }, made);
+    group = await fanOut(service, call, { group, deliveries, asker: leaf, forFew }, made);
     if (group !== opened.group || opened.kept.partition !== periodOf(call, "group")) {
       saveGroup(call, member, group, opened.record, opened.kept);
     }
@@ -71,24 +70,24 @@ export const inEpoch = (
 export interface FanOut {
   readonly group: PublicGroup;
   readonly deliveries: readonly Delivery[];
-  readonly reached: (leaf: number) => boolean;
   /** For whom no removal is proposed. */
   readonly asker: number;
+  readonly forFew?: boolean;
 }
 
 /** Sends, proposes to remove those whose queue is gone, and gives the group with these proposals. */
 export async function fanOut(
-  { queue, signer }: Delivering,
+  service: Delivering,
   call: Call,
-  { group, deliveries, reached, asker }: FanOut,
+  { group, deliveries, asker, forFew = false }: FanOut,
   made: Made,
 ): Promise<PublicGroup> {
   if (deliveries.length === 0) return group;
-  const { gone } = await queue.enqueue(call, deliveries);
-  if (gone.length === 0) return group;
-  const changed = propose({ queue, signer }, group, leavesOf(group, gone, asker), made);
-  // Only to queues that are locked already: who asked learns of it with its next commit.
-  const later = announce(call, changed, reached);
-  if (later.length > 0) await queue.enqueue(call, later);
+  const own = group.leaf(asker)?.handle;
+  const { gone } = await service.queue.enqueue(call, deliveries, own === undefined ? [] : [own]);
+  if (gone.length === 0 || forFew) return group;
+  const changed = propose(service, group, leavesOf(group, gone, asker), made);
+  const proposals = announce(call, changed);
+  if (proposals.length > 0) await service.queue.enqueue(call, proposals);
   return changed.group;
 }

@@ -52,13 +52,7 @@ export async function nextEpoch(
     made,
   );
   const deliveries = [...messages(call, opened, staged, advance), ...announce(call, changed)];
-  const { group: next } = changed;
-  const group = await fanOut(
-    service,
-    call,
-    { group: next, deliveries, reached: () => true, asker: staged.committer },
-    made,
-  );
+  const group = await fanOut(service, call, { group: changed.group, deliveries, asker: staged.committer }, made);
 
   const joined = staged.added.length > 0;
   const { voters, keepState } = await advanceRun(call, keys, opened, advance);

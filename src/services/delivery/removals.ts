@@ -51,13 +51,9 @@ export function leavesOf(group: PublicGroup, gone: readonly Uint8Array[], asker:
   return leaves.slice(0, AT_ONCE);
 }
 
-/** One item a proposal, to the members for whom `reached` is true. */
-export function announce(
-  call: Call,
-  { group, proposals }: Changed,
-  reached: (leaf: number) => boolean = () => true,
-): Delivery[] {
+/** One item a proposal, to all members. */
+export function announce(call: Call, { group, proposals }: Changed): Delivery[] {
   if (proposals.length === 0) return [];
-  const handles = Array.from(group.handles()).flatMap(([leaf, handle]) => (reached(leaf) ? [handle] : []));
+  const handles = Array.from(group.handles(), ([, handle]) => handle);
   return proposals.map((proposal) => delivery(call, "proposal", proposal, handles));
 }

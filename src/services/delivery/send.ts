@@ -15,8 +15,7 @@ export const send =
       check(request.message, group);
       const others: Uint8Array[] = [];
       for (const [leaf, handle] of group.handles()) if (leaf !== request.leaf) others.push(handle);
-      const deliveries = [delivery(call, "application", request.message, others)];
-      return { deliveries, reached: (leaf) => leaf !== request.leaf };
+      return { deliveries: [delivery(call, "application", request.message, others)] };
     });
 
 /**
@@ -30,8 +29,7 @@ export const sendTo =
       check(request.message, group);
       const recipient = group.leaf(request.recipient);
       if (recipient === undefined || request.recipient === request.leaf) throw new Fault("group/invalid");
-      const deliveries = [delivery(call, "application", request.message, [recipient.handle])];
-      return { deliveries, reached: (leaf) => leaf === request.recipient };
+      return { deliveries: [delivery(call, "application", request.message, [recipient.handle])], forFew: true };
     });
 
 // All that can be seen of a PrivateMessage (RFC 9420 section 6.3). Who wrote it is inside.

@@ -42,6 +42,8 @@ export class TestMember {
   #group: ClientGroup | undefined;
   #keyPackage: OwnKeyPackage | undefined;
   #mine: Buffer[] = [];
+  // What came before it had taken its Welcome.
+  #before: Buffer[] = [];
 
   private constructor(services: Services, queue: TestQueue, handle: Buffer) {
     this.#services = services;
@@ -140,10 +142,9 @@ export class TestMember {
 
   /** Takes what waits in the queue, as a client does; gives the kinds of what came. */
   async listen(): Promise<number[]> {
-    const { reply } = await this.queue.ask();
     const kinds: number[] = [];
     let parts: Buffer[] = [];
-    for (const item of this.queue.open(reply.items)) {
+    for (const item of await this.#waiting()) {
       let { kind, message } = decode(queueItem, item);
       if (kind === itemKinds.part) {
         const { index, count, bytes } = decode(itemPart, message);
@@ -161,6 +162,17 @@ export class TestMember {
       else await this.#take(message);
     }
     return kinds;
+  }
+
+  // Acknowledged only as far as the next reading needs it.
+  async #waiting(): Promise<Buffer[]> {
+    const waiting: Buffer[] = [];
+    for (let acknowledge = 0; ;) {
+      const { items, more } = (await this.queue.ask(acknowledge)).reply;
+      waiting.push(...this.queue.open(items));
+      if (more === 0) return waiting;
+      acknowledge = items.at(-1)!.sequence;
+    }
   }
 
   /** As `listen`, for one that leaves out what came before the notice of a reset: it was undone. */
@@ -197,9 +209,14 @@ export class TestMember {
     const { keyPackage, privateKeys } = this.#keyPackage!;
     const { deliveryKey } = this.#services;
     this.group = await joinFromWelcome(welcome, keyPackage, privateKeys, tree, deliveryKey.publicKey);
+    for (const message of this.#before.splice(0)) await this.#take(message);
   }
 
   async #take(message: Uint8Array): Promise<void> {
+    if (this.#group === undefined) {
+      this.#before.push(Buffer.from(message));
+      return;
+    }
     const received = await this.group.receive(message);
     this.group = received.next;
     if (received.kind === "application") this.heard.push(Buffer.from(received.plaintext).toString());

@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { ITEM_MAX, queueItem } from "../../../src/wire/documents.ts";
+import { decode } from "../../../src/wire/codec.ts";
+import { agree, listen, makeSetting, recordOf, type Setting } from "./setting.ts";
+import { TestMember } from "./test-member.ts";
+
+/** What a stored record can be long: a power of four times two kibibytes, but for the longest; four bytes are the store's. */
+const LENGTHS = [8, 32, 128, 512, 1024].map((kib) => kib * 1024 - 4);
+
+describe("services/delivery: sizes", function () {
+  this.timeout(60_000);
+  let setting: Setting;
+  afterEach(() => setting.close());
+
+  it("[8.5] carries a commit that fills a large request, in parts, and the group goes on", async () => {
+    setting = await makeSetting(2, 1);
+    const { services } = setting;
+    const [alice, bob] = setting.members as [TestMember, TestMember];
+    const [carol] = setting.others as [TestMember];
+    const add: Uint8Array[] = [await carol.keyPackage()];
+    const spare = await TestMember.create(services);
+    while (add.length < 120) add.push(await spare.keyPackage());
+    const { request, pending } = await alice.committing({ add });
+    assert.ok(request.commit.length > ITEM_MAX);
+    await assert.rejects(services.ask("ds.commit", request, alice.group), { code: "wire/malformed" });
+    await services.ask("ds.commitLarge", request, alice.group);
+    alice.group = pending.next;
+    const [part] = bob.queue.open((await bob.queue.ask()).reply.items);
+    assert.equal(decode(queueItem, part!).kind, 6);
+    await alice.listen();
+    assert.equal(alice.confirmed, 2);
+    await carol.listen();
+    assert.equal(carol.group.members().length, 122);
+    agree([alice, carol]);
+    await carol.send("one of many");
+    await alice.listen();
+    assert.deepEqual(alice.heard, ["one of many"]);
+  });
+
+  it("a state's record has one of five lengths, whatever the group is", async () => {
+    setting = await makeSetting(1);
+    const { services } = setting;
+    const [alice] = setting.members as [TestMember];
+    const spare = await TestMember.create(services);
+    const seen: number[] = [];
+    const look = async () => seen.push((await recordOf(services, "group", alice.groupId))!.length);
+    await look();
+    for (const size of [2, 9, 30, 60]) {
+      const add: Uint8Array[] = [];
+      while (alice.group.members().length + add.length < size) add.push(await spare.keyPackage());
+      const { request, pending } = await alice.committing({ add });
+      await services.ask("ds.commitLarge", request, alice.group);
+      alice.group = pending.next;
+      await look();
+    }
+    await listen([alice]);
+    assert.ok(
+      seen.every((length) => LENGTHS.includes(length)),
+      String(seen),
+    );
+    assert.ok(new Set(seen).size > 1);
+    assert.equal(seen[0], seen[1]);
+  });
+});
