@@ -86,6 +86,22 @@ const isPublicCommit = (made: Made) => {
   assert.ok(content.contentType === "commit");
   return content.commit;
 };
+/** The external commit by which the member of `state` takes a new leaf, on the group as `group` has it. */
+async function replace(lib: Library, state: ClientState, group: ClientState) {
+  const own = state.ratchetTree[2 * state.privatePath.leafIndex];
+  assert.ok(own?.nodeType === "leaf");
+  const { publicPackage, privatePackage } = await lib.mls.generateKeyPackageWithKey(
+    own.leaf.credential,
+    own.leaf.capabilities,
+    { notBefore: time - hour, notAfter: time + hour },
+    [],
+    { signKey: state.signaturePrivateKey, publicKey: own.leaf.signaturePublicKey },
+    suite,
+  );
+  const info = await lib.mls.createGroupInfoWithExternalPub(group, [], suite);
+  const tree = group.ratchetTree;
+  return lib.mls.joinGroupExternal(info, publicPackage, privatePackage, true, suite, tree, config(lib));
+}
 const validate = async (lib: Library, tree: RatchetTree, state: ClientState) =>
   lib.clientState.validateRatchetTree(
     tree,
@@ -292,26 +308,41 @@ describe("patch of ts-mls", function () {
 
   fix("12.4.3.2 an earlier copy of a client learns that its leaf was replaced from outside", async (lib) => {
     const [alice, bob] = await members(lib, 2);
-    const own = bob!.ratchetTree[2];
-    assert.ok(own?.nodeType === "leaf" && own.leaf.credential.credentialType === "basic");
-    const { publicPackage, privatePackage } = await lib.mls.generateKeyPackageWithKey(
-      own.leaf.credential as { credentialType: "basic"; identity: Uint8Array },
-      own.leaf.capabilities,
-      { notBefore: time - hour, notAfter: time + hour },
-      [],
-      { signKey: bob!.signaturePrivateKey, publicKey: own.leaf.signaturePublicKey },
-      suite,
-    );
-    const info = await lib.mls.createGroupInfoWithExternalPub(alice!, [], suite);
-    const tree = alice!.ratchetTree;
-    const { mls } = lib;
-    const joined = await mls.joinGroupExternal(info, publicPackage, privatePackage, true, suite, tree, config(lib));
+    const joined = await replace(lib, bob!, alice!);
     const message = { wireformat: "mls_public_message" as const, publicMessage: joined.publicMessage };
     const take = async (state: ClientState) =>
-      (await mls.processMessage(message, state, mls.emptyPskIndex, mls.acceptAll, suite)).newState;
+      (await lib.mls.processMessage(message, state, lib.mls.emptyPskIndex, lib.mls.acceptAll, suite)).newState;
     const { keySchedule } = await take(alice!);
     assert.ok(same(keySchedule.epochAuthenticator, joined.newState.keySchedule.epochAuthenticator));
     assert.equal((await take(bob!)).groupActiveState.kind, "removedFromGroup");
+  });
+
+  fix("7.7, 12.4.3.2 the only member, too, may come back under a new leaf", async (lib) => {
+    const [alice] = await members(lib, 1);
+    const { newState, publicMessage } = await replace(lib, alice!, alice!);
+    assert.equal(newState.ratchetTree.length, 1);
+    assert.notDeepEqual(newState.keySchedule.exporterSecret, alice!.keySchedule.exporterSecret);
+    const message = { wireformat: "mls_public_message" as const, publicMessage };
+    const { emptyPskIndex, acceptAll } = lib.mls;
+    const taken = await lib.mls.processMessage(message, alice!, emptyPskIndex, acceptAll, suite);
+    assert.equal(taken.newState.groupActiveState.kind, "removedFromGroup");
+  });
+
+  fix("7.9.2 a leaf that a parent should list as unmerged makes it invalid", async (lib) => {
+    // leaf 2 commits beside the blank leaf 3: the root's hash is in leaf 2, over the other half
+    const states = await members(patched, 4);
+    await step(patched, states, 0, [removal(3)]);
+    states.splice(3, 1);
+    await step(patched, states, 2);
+    const tree = states[0]!.ratchetTree.slice();
+    const valid = (nodes: RatchetTree): Promise<boolean> => lib.parentHash.verifyParentHashes(nodes, suite.hash);
+    assert.equal(await valid(tree), true);
+    tree[6] = { nodeType: "leaf", leaf: (await keyPackage(patched)).publicPackage.leafNode };
+    assert.equal(await valid(tree), false);
+    const root = tree[3];
+    assert.ok(root?.nodeType === "parent");
+    tree[3] = { nodeType: "parent", parent: { ...root.parent, unmergedLeaves: [3] } };
+    assert.equal(await valid(tree), true);
   });
 
   // in a process of its own: the published library does not return

@@ -21,6 +21,7 @@ export async function loadLibrary(directory: string) {
     credential: await load<typeof import("ts-mls/credential.js")>("credential.js"),
     framedContent: await load<typeof import("ts-mls/framedContent.js")>("framedContent.js"),
     keySchedule: await load<typeof import("ts-mls/keySchedule.js")>("keySchedule.js"),
+    parentHash: await load<typeof import("ts-mls/parentHash.js")>("parentHash.js"),
     pathSecrets: await load<typeof import("ts-mls/pathSecrets.js")>("pathSecrets.js"),
     processMessages: await load<typeof import("ts-mls/processMessages.js")>("processMessages.js"),
     protect: await load<typeof import("ts-mls/messageProtectionPublic.js")>("messageProtectionPublic.js"),

@@ -40,10 +40,23 @@ export const isGroupFault = (error: unknown): boolean => error instanceof Fault 
 
 const buffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes);
 
+/** The entries of a recovery list, by leaf index. */
+function sealedIn(list: Uint8Array): Map<number, Uint8Array> {
+  const sealed = new Map<number, Uint8Array>();
+  for (let at = 0; at < list.length; at += 82) {
+    sealed.set(buffer(list).readUInt16BE(at), list.subarray(at + 2, at + 82));
+  }
+  return sealed;
+}
+
 export class World {
   clients: ClientGroup[] = [];
+  /** Members that get nothing, as they were when that began. */
+  absent: ClientGroup[] = [];
   server: PublicGroup;
   joins = 0;
+  /** For each epoch that ended: the key behind it, where nobody was removed, or what was sealed for each leaf. */
+  readonly #ladder = new Map<number, { key: Uint8Array | undefined; sealed: Map<number, Uint8Array> }>();
 
   private constructor(creator: ClientGroup, server: PublicGroup) {
     this.clients = [creator];
@@ -98,6 +111,9 @@ export class World {
     if (by === undefined) clients.push(pending.next);
     assert.equal(pending.next.ownLeaf, staged.committer);
     this.clients = clients;
+    this.absent = this.absent.filter(({ ownLeaf }) => !removed.includes(ownLeaf));
+    const sealed = sealedIn(pending.recovery);
+    this.#ladder.set(staged.next.epoch - 1, { key: removed.length > 0 ? undefined : pending.nextGroupKey, sealed });
     return gone;
   }
 
@@ -142,17 +158,33 @@ export class World {
 
   // whoever stays opens its own entry, and nobody who goes has one
   async #openRecovery(list: Uint8Array, by: ClientGroup, { removed }: StagedCommit, key: Uint8Array): Promise<void> {
-    const entries = new Map<number, Uint8Array>();
-    for (let at = 0; at < list.length; at += 82) {
-      entries.set(buffer(list).readUInt16BE(at), list.subarray(at + 2, at + 82));
-    }
-    for (const client of this.clients) {
-      const entry = entries.get(client.ownLeaf);
+    const sealed = sealedIn(list);
+    for (const client of [...this.clients, ...this.absent]) {
+      const entry = sealed.get(client.ownLeaf);
       const stays = client !== by && removed.every(({ leaf }) => leaf !== client.ownLeaf);
       assert.equal(entry !== undefined, stays && removed.length > 0);
       if (entry === undefined) continue;
-      assert.deepEqual(buffer(await client.openRecovery(client.epoch, entry)), buffer(key));
+      assert.deepEqual(buffer(await client.openRecovery(this.server.epoch, entry)), buffer(key));
     }
+  }
+
+  /** The group key of now for one who knows no more than that of its own epoch: rung by rung. */
+  async climb(client: ClientGroup): Promise<Uint8Array> {
+    let key = await client.groupKey();
+    for (let epoch = client.epoch; epoch < this.server.epoch; epoch++) {
+      const rung = this.#ladder.get(epoch);
+      assert.ok(rung);
+      const sealed = rung.sealed.get(client.ownLeaf);
+      assert.ok(rung.key !== undefined || sealed !== undefined);
+      key = rung.key ?? (await client.openRecovery(epoch, sealed!));
+    }
+    return key;
+  }
+
+  /** From now on `client` gets nothing. */
+  silence(client: ClientGroup): void {
+    this.clients = this.clients.filter((other) => other !== client);
+    this.absent.push(client);
   }
 
   async #propose(proposal: Uint8Array, leaf: number, byServer: boolean): Promise<void> {
@@ -186,6 +218,9 @@ export class World {
     const { signaturePublicKey } = client.members().find(({ leafIndex }) => leafIndex === client.ownLeaf)!;
     const leaf = this.server.leafOf(signaturePublicKey);
     assert.ok(leaf !== undefined);
+    if (this.clients[0] !== undefined) {
+      assert.deepEqual(buffer(await this.climb(client)), buffer(await this.clients[0].groupKey()));
+    }
     const pending = await client.resync({ ...this.offer, now, ...(handle === undefined ? {} : { handle }) });
     const { commit, groupInfo } = pending;
     const staged = this.server.validateResync({ commit, groupInfo, leaf, now });
@@ -197,6 +232,7 @@ export class World {
       assert.deepEqual([seen.resynced, seen.committer, seen.added], [leaf, staged.committer, []]);
     }
     this.clients = others;
+    this.absent = this.absent.filter((other) => other !== client);
     await this.#deliver(pending, staged, undefined);
     this.#adopt(staged.next);
     await this.check();
@@ -226,8 +262,8 @@ export class World {
       assert.deepEqual(buffer(client.epochAuthenticator), buffer(first.epochAuthenticator));
       assert.deepEqual(buffer(encodePolicy(client.policy)), buffer(encodePolicy(this.server.policy)));
     }
-    assert.equal(this.server.memberCount, this.clients.length);
-    assert.equal(members.length, this.clients.length);
+    assert.equal(this.server.memberCount, this.clients.length + this.absent.length);
+    assert.equal(members.length, this.server.memberCount);
     for (const m of members) {
       const leaf = this.server.leaf(m.leafIndex);
       assert.ok(leaf);
