@@ -1,7 +1,7 @@
 // A group as a server that holds none of its secrets can follow it: public tree, context, and what may come next.
 // It cannot check membership tags, confirmation tags, what path and Welcome ciphertexts hold, nor external_pub: a
 // malicious member can get an unusable commit accepted, which members notice and recover from.
-import type { GroupInfo, RatchetTree } from "ts-mls";
+import type { GroupContext, GroupInfo, RatchetTree } from "ts-mls";
 import { Fault } from "../fault.ts";
 import { wipe } from "../memory/locked.ts";
 import { allowed, sameBytes, valid, within } from "./codec.ts";
@@ -234,9 +234,9 @@ export class PublicGroup {
       readonly recovery?: Uint8Array | undefined;
     },
   ): StagedCommit {
-    return this.#stage(messages, ({ kind, parts, removed, committer }) => {
+    return this.#stage(messages, ({ kind, parts, removed, committer }, context) => {
       allowed(kind === "member");
-      checkWelcome(messages.welcome, parts.adds);
+      checkWelcome(messages.welcome, parts.adds, context);
       const gone = new Set(removed.map(({ leaf }) => leaf)).add(committer);
       const left = removed.length === 0 ? [] : Array.from(this.handles(), ([leaf]) => leaf);
       checkRecovery(
@@ -262,7 +262,10 @@ export class PublicGroup {
     return { ...staged, newcomer };
   }
 
-  #stage({ commit, groupInfo, now }: CommitMessages, check: (staged: CommitEffect) => void): StagedCommit {
+  #stage(
+    { commit, groupInfo, now }: CommitMessages,
+    check: (staged: CommitEffect, context: GroupContext) => void,
+  ): StagedCommit {
     const { context: before, confirmationTag, pending } = this.#state;
     const message = readPublicMessage(commit);
     // also before the tree is opened: a member that lost a race must learn that
@@ -272,11 +275,11 @@ export class PublicGroup {
     try {
       const members = Array.from(this.#state.roster.pseudonyms(), ([leaf, pseudonym]) => ({ leaf, pseudonym }));
       const staged = stageCommit(tree, message, { context: before, members, pending }, now);
-      check(staged);
       const { committer, former, added, removed, lapsed, extensions, parts } = staged;
       const signed = { content: parts.content, signature: message.auth.signature };
       const transcript = own.subarray(0, KEY_LENGTH);
       const context = nextContext(transcript, signed, tree, extensions, before, confirmationTag);
+      check(staged, context);
       const info = readGroupInfo(groupInfo);
       valid(info.signer === committer);
       checkGroupInfo(info, tree.leaf(committer), context, parts.confirmationTag, false);

@@ -18,6 +18,10 @@ import { checkTree } from "./validation-tree.ts";
 const MAX_EPOCH = 2n ** 48n - 1n;
 /** GroupSecrets with a joiner secret and a path secret of 32 bytes each and no PSK (section 12.4.3.1), and the AEAD's tag. */
 const GROUP_SECRETS_CIPHERTEXT = 33 + 34 + 1 + 16;
+/** Of a sealed GroupInfo, behind its context: an empty list of extensions, confirmation tag, signer, signature, the AEAD's tag. */
+const GROUP_INFO_REST = 1 + 33 + 4 + 66 + 16;
+/** Bytes of extensions in a Welcome's GroupInfo: room for external_pub. */
+const MAX_WELCOME_EXTENSIONS = 64;
 const RECOVERY_ENTRY = 2 + 80;
 
 /** The part of a GroupContext that does not follow from the tree (section 8.1); its extensions: policy.ts. */
@@ -71,12 +75,19 @@ export function checkGroupInfo(
   valid(verifyWithLabel(signer.signaturePublicKey, "GroupInfoTBS", groupInfoTBSEncoder, info, info.signature));
 }
 
-/** A Welcome that addresses each added KeyPackage once and nobody else; none at all when nobody is added. */
-export function checkWelcome(bytes: Uint8Array | undefined, added: readonly KeyPackage[]): void {
+/**
+ * A Welcome to the epoch of `context` that addresses each added KeyPackage once and nobody else; none at all when nobody
+ * is added. Its GroupInfo is sealed, but its length tells that it is one, and that it does not carry the tree.
+ */
+export function checkWelcome(bytes: Uint8Array | undefined, added: readonly KeyPackage[], context: GroupContext): void {
   valid((bytes === undefined) === (added.length === 0));
   if (bytes === undefined) return;
   const welcome = readWelcome(bytes);
   valid(welcome.cipherSuite === SUITE && welcome.secrets.length === added.length);
+  const [contextLength] = groupContextEncoder(context);
+  const extensions = welcome.encryptedGroupInfo.length - contextLength - GROUP_INFO_REST;
+  valid(extensions >= 0);
+  within(extensions <= MAX_WELCOME_EXTENSIONS);
   for (const keyPackage of added) {
     withScratch(KEY_LENGTH, (ref) => {
       keyPackageRef(ref, keyPackage);

@@ -1,13 +1,19 @@
 // What the server's public group refuses, and with which code. Each case starts from a commit that is accepted.
 import assert from "node:assert/strict";
-import { generateKeyPackageWithKey, joinGroupExternal, type ClientState, type LeafNode } from "ts-mls";
+import {
+  generateKeyPackageWithKey,
+  joinGroupExternal,
+  type ClientState,
+  type HPKECiphertext,
+  type LeafNode,
+} from "ts-mls";
 import { encode } from "ts-mls/codec/tlsEncoder.js";
 import { signWithLabel } from "ts-mls/crypto/signature.js";
 import { groupInfoTBSEncoder } from "ts-mls/groupInfo.js";
 import { Fault, type FaultCode } from "../../src/fault.ts";
 import { clientConfig } from "../../src/mls/config.ts";
 import { leafExtensions, makeKeyPackage, readPrivateKeys } from "../../src/mls/key-package.ts";
-import { readGroupInfo, readKeyPackage, writeMessage } from "../../src/mls/messages.ts";
+import { readGroupInfo, readKeyPackage, readWelcome, writeMessage } from "../../src/mls/messages.ts";
 import { PublicGroup } from "../../src/mls/public-group.ts";
 import {
   capabilities,
@@ -163,6 +169,38 @@ describe("public group refusals", () => {
     });
     refused("group/invalid", () => validate(added, { welcome: one.welcome! }));
     refused("group/invalid", () => validate(one, { welcome: added.welcome! }));
+  });
+
+  it("a Welcome with the tree in it, with secrets or a GroupInfo of another length", async () => {
+    const extraProposals = [adding((await newKeyPackage()).keyPackage)];
+    const withTree = await rawCommit(state, { forcePath: true, extraProposals, ratchetTreeExtension: true });
+    refused("group/limit", () => validate(withTree));
+    const welcome = readWelcome(added.welcome!);
+    const changed = (change: Partial<typeof welcome>): Uint8Array =>
+      writeMessage({ wireformat: "mls_welcome", welcome: { ...welcome, ...change } });
+    validate(added, { welcome: changed({}) }); // control
+    const { encryptedGroupInfo, secrets } = welcome;
+    for (const length of [0, 16, encryptedGroupInfo.length - 1]) {
+      const cut = changed({ encryptedGroupInfo: encryptedGroupInfo.subarray(0, length) });
+      refused("group/invalid", () => validate(added, { welcome: cut }));
+    }
+    const sealed = (change: (one: HPKECiphertext) => Partial<HPKECiphertext>): Uint8Array =>
+      changed({
+        secrets: secrets.map(({ newMember, encryptedGroupSecrets: one }) => ({
+          newMember,
+          encryptedGroupSecrets: { ...one, ...change(one) },
+        })),
+      });
+    for (const bytes of [
+      sealed(({ ciphertext }) => ({ ciphertext: ciphertext.subarray(1) })),
+      sealed(({ ciphertext }) => ({ ciphertext: Buffer.concat([ciphertext, Buffer.of(0)]) })),
+      sealed(() => ({ kemOutput: new Uint8Array(32) })),
+      changed({ secrets: [...secrets, secrets[0]!] }),
+      changed({ secrets: secrets.slice(1) }),
+      changed({ secrets: [secrets[0]!, secrets[0]!] }),
+    ]) {
+      refused("group/invalid", () => validate(added, { welcome: bytes }));
+    }
   });
 
   it("a commit without a path", async () => {
