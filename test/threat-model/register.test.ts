@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { events } from "../../src/observe/names.ts";
-import { accountRecord, directQueueRecord, issuanceRecord, nameRecord } from "../../src/services/auth/records.ts";
+import { targetUseRecord } from "../../src/services/auth/connect.ts";
+import { nameHeldRecord } from "../../src/services/auth/names.ts";
+import {
+  accountRecord,
+  directQueueRecord,
+  issuanceRecord,
+  nameRecord,
+  profileRecord,
+} from "../../src/services/auth/records.ts";
+import { accountUseRecord } from "../../src/services/auth/uses.ts";
 import { externalIssuerRecord } from "../../src/house/external.ts";
 import { budgetRecord } from "../../src/services/budget.ts";
 import { friendshipRecord, keyPackageRecord, queueRecord } from "../../src/services/queue/records.ts";
@@ -91,6 +100,10 @@ describe("threat-model/data.md", () => {
     name: nameRecord,
     directQueue: directQueueRecord,
     issuance: issuanceRecord,
+    profile: profileRecord,
+    accountUse: accountUseRecord,
+    targetUse: targetUseRecord,
+    nameHeld: nameHeldRecord,
     queue: queueRecord,
     keyPackage: keyPackageRecord,
     friendship: friendshipRecord,
@@ -111,7 +124,7 @@ describe("threat-model/data.md", () => {
   it("has every field that the services store", () => {
     for (const [room, codec] of Object.entries(fields)) assert.deepEqual(unnamed(room, codec), [], room);
     // What is asked of a codec, and that a field more is noticed.
-    assert.deepEqual(fieldsOf(accountRecord), ["name", "clients", "clientId", "clientKey"]);
+    assert.deepEqual(fieldsOf(directQueueRecord), ["next", "released", "positions", "clientId", "acknowledged"]);
     const more = struct({ ownerKey: fixed(32), planted: list(struct({ deeper: fixed(1) }), 1) });
     assert.deepEqual(unnamed("queue", more), ["planted", "deeper"]);
   });
