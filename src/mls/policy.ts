@@ -151,7 +151,11 @@ export interface CommitForPolicy {
   readonly adds: readonly Uint8Array[];
 }
 
-const samePolicy = (a: GroupPolicy, b: GroupPolicy): boolean => sameBytes(encodePolicy(a), encodePolicy(b));
+const samePolicy = (a: GroupPolicy, b: GroupPolicy): boolean =>
+  a.membersMayAdd === b.membersMayAdd &&
+  a.connection === b.connection &&
+  a.admins.length === b.admins.length &&
+  a.admins.every((admin, i) => sameBytes(admin, b.admins[i] ?? new Uint8Array(0)));
 
 /**
  * Whether a member's commit is one this member may make. Returns the policy of the next epoch. Throws Fault

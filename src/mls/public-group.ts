@@ -331,19 +331,19 @@ export class PublicGroup {
   }
 
   /**
-   * The house's own proposal to remove a member (RFC 9420 section 12.1.8.1), signed by `sign`. Throws Fault
-   * `group/invalid` without that member, `group/policy` where its removal is pending already.
+   * The house's own proposal to remove a member (RFC 9420 section 12.1.8.1), signed by `sign`; `wipe` of `next` clears
+   * it as well. Throws Fault `group/invalid` without that member, `group/policy` where its removal is pending already.
    */
   proposeRemoval(leaf: number, sign: SignMessage): { readonly next: PublicGroup; readonly proposal: Uint8Array } {
     valid(this.leaf(leaf) !== undefined);
     const proposal = makeRemoval(this.#state.context, leaf, sign);
-    return { next: this.#withPending(leaf, proposal), proposal };
+    return { next: this.#withPending(leaf, proposal, proposal), proposal };
   }
 
-  #withPending(leaf: number, message: Uint8Array): PublicGroup {
+  #withPending(leaf: number, message: Uint8Array, ...own: Uint8Array[]): PublicGroup {
     const { pending } = this.#state;
     allowed(!pending.some((other) => other.leaf === leaf));
-    return this.#with({ pending: [...pending, { leaf, message }] });
+    return this.#with({ pending: [...pending, { leaf, message }] }, own);
   }
 
   /** With another sealed queue handle for a member, in the house's list alone. Decodes no tree. Throws Fault `group/invalid`, `group/policy`. */
@@ -356,8 +356,8 @@ export class PublicGroup {
     return this.#with({ roster: this.#state.roster.with(leaf, { month }) });
   }
 
-  #with(change: Partial<PublicState>): PublicGroup {
-    return new PublicGroup({ ...this.#state, ...change }, this.#own, this.#take);
+  #with(change: Partial<PublicState>, own: readonly Uint8Array[] = []): PublicGroup {
+    return new PublicGroup({ ...this.#state, ...change }, [...this.#own, ...own], this.#take);
   }
 
   /** Clears what this object computed for itself: call when neither it nor a group staged from it is used any more. */

@@ -3,7 +3,7 @@
 import type { GroupContext, PublicMessage } from "ts-mls";
 import { framedContentTBSEncoder, toTbs, type FramedContent } from "ts-mls/framedContent.js";
 import { Fault } from "../fault.ts";
-import { allowed, sameBytes, valid } from "./codec.ts";
+import { allowed, sameBytes, valid, withScratch } from "./codec.ts";
 import { readPublicMessage, writeMessage } from "./messages.ts";
 import { senderKeyOf } from "./policy.ts";
 import type { PendingRemoval } from "./public-state.ts";
@@ -72,12 +72,13 @@ export function makeRemoval(context: GroupContext, leaf: number, sign: SignMessa
     contentType: "proposal",
     proposal: { proposalType: "remove", remove: { removed: leaf } },
   };
-  const signature = new Uint8Array(SIGNATURE_LENGTH);
   const signed = toTbs(content, "mls_public_message", context);
-  signWithLabel("FramedContentTBS", framedContentTBSEncoder, signed, (message) => sign(signature, message));
-  return writeMessage({
-    wireformat: "mls_public_message",
-    publicMessage: { senderType: "external", content, auth: { contentType: "proposal", signature } },
+  return withScratch(SIGNATURE_LENGTH, (signature) => {
+    signWithLabel("FramedContentTBS", framedContentTBSEncoder, signed, (bytes) => sign(signature, bytes));
+    return writeMessage({
+      wireformat: "mls_public_message",
+      publicMessage: { senderType: "external", content, auth: { contentType: "proposal", signature } },
+    });
   });
 }
 
@@ -88,9 +89,11 @@ export function makeRemoval(context: GroupContext, leaf: number, sign: SignMessa
 export function resolveReferences(references: readonly Uint8Array[], pending: readonly PendingRemoval[]): number[] {
   // as many, and each of the pending among them: then none is there twice (section 12.2)
   if (references.length !== pending.length) throw new Fault("group/proposals");
-  return pending.map(({ leaf, message }) => {
-    const ref = proposalRef(new Uint8Array(KEY_LENGTH), readPublicMessage(message));
-    if (!references.some((other) => sameBytes(other, ref))) throw new Fault("group/proposals");
-    return leaf;
-  });
+  return pending.map(({ leaf, message }) =>
+    withScratch(KEY_LENGTH, (ref) => {
+      proposalRef(ref, readPublicMessage(message));
+      if (!references.some((other) => sameBytes(other, ref))) throw new Fault("group/proposals");
+      return leaf;
+    }),
+  );
 }

@@ -6,6 +6,7 @@ import { PublicGroup } from "../../src/mls/public-group.ts";
 
 const [directory = "", now = "0", leak = ""] = process.argv.slice(2);
 const kept: Uint8Array[] = [];
+const names = ["state", "commit", "groupInfo", "welcome", "recovery"];
 
 function read(name: string): Buffer {
   const file = openSync(`${directory}/${name}`, "r");
@@ -16,23 +17,31 @@ function read(name: string): Buffer {
 }
 
 for (let round = 0; round < 20; round++) {
-  const inputs = ["state", "commit", "info", "welcome"].map(read);
-  const [state, commit, info, welcome] = inputs as [Buffer, Buffer, Buffer, Buffer];
+  const inputs = names.map(read);
+  const [state, commit, groupInfo, welcome, recovery] = inputs as [Buffer, Buffer, Buffer, Buffer, Buffer];
   const group = PublicGroup.decode(state);
-  const { next } = group.validateCommit(commit, info, welcome, Number(now));
+  const staged = group.validateCommit({ commit, groupInfo, welcome, recovery, now: Number(now) });
+  const { next: proposed } = staged.next.proposeRemoval(4, (signature) => signature.fill(7));
+  const next = proposed.withHandle(1, commit.subarray(0, 88)).withMonth(4, 1);
   const out = lockedAlloc(next.encodedLength);
   next.encodeInto(out);
   for (const [, handle] of next.handles()) if (leak === "copy") kept.push(Uint8Array.from(handle));
-  next.wipe();
-  group.wipe();
+  if (next.treeBytes.length === 0) process.exit(1);
+  for (const made of [next, proposed, staged.next, group]) made.wipe();
   wipe(...inputs, out);
   // a refused commit must leave no more than an accepted one
-  const again = ["state", "commit", "info", "welcome"].map(read);
-  const [state2, commit2, info2, welcome2] = again as [Buffer, Buffer, Buffer, Buffer];
+  const again = names.map(read);
+  const [state2, commit2, info2, welcome2, recovery2] = again as [Buffer, Buffer, Buffer, Buffer, Buffer];
   commit2[commit2.length - 60]! ^= 1;
   const second = PublicGroup.decode(state2);
   try {
-    second.validateCommit(commit2, info2, welcome2, Number(now));
+    second.validateCommit({
+      commit: commit2,
+      groupInfo: info2,
+      welcome: welcome2,
+      recovery: recovery2,
+      now: Number(now),
+    });
     process.exit(1);
   } catch {
     second.wipe();

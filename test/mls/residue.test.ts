@@ -51,17 +51,20 @@ describe("residue of a commit on the server", function () {
   let canaries: Map<string, Uint8Array>;
 
   before(async () => {
-    const world = await World.create();
+    const world = await World.create({ membersMayAdd: true, connection: false });
     await world.commit(world.clients[0]!, 6);
     await world.commit(world.clients[3]!);
-    const [owner] = world.clients;
+    // a member takes in the removal of the admin, who leaves, and of one whom the house proposes to remove
+    await world.leave(world.clients[0]!);
+    await world.evict(2);
     const joiner = await newKeyPackage();
-    const pending = await owner!.commit({ add: [joiner.keyPackage], remove: [2], now });
+    const pending = await world.clients[3]!.commit({ add: [joiner.keyPackage], now });
     const state = Buffer.alloc(world.server.encodedLength);
     world.server.encodeInto(state);
-    const { next } = world.server.validateCommit(pending.commit, pending.groupInfo, pending.welcome, now);
+    const { next } = world.server.validateCommit({ ...pending, now });
     directory = mkdtempSync(join(tmpdir(), "residue-"));
-    const files = { state, commit: pending.commit, info: pending.groupInfo, welcome: pending.welcome! };
+    const { commit, groupInfo, recovery } = pending;
+    const files = { state, commit, groupInfo, welcome: pending.welcome!, recovery };
     for (const [name, bytes] of Object.entries(files)) writeFileSync(join(directory, name), bytes);
     canaries = new Map<string, Uint8Array>([
       ["groupId", world.server.groupId],
@@ -69,9 +72,12 @@ describe("residue of a commit on the server", function () {
       ["transcript", next.confirmedTranscriptHash],
       ["ref", joiner.ref],
       ["path secret", pending.commit.subarray(-200, -150)],
+      ["leave", world.server.pending[0]!.message.subarray(-60, -10)],
+      ["proposal", world.server.pending[1]!.message.subarray(-50)],
+      ["recovery", recovery.subarray(-60)],
       ["welcome", pending.welcome!.subarray(-100, -50)],
     ]);
-    for (const m of pending.next.members().filter(({ leafIndex }) => [0, 2, 4].includes(leafIndex))) {
+    for (const m of pending.next.members().filter(({ leafIndex }) => [0, 1, 4].includes(leafIndex))) {
       canaries.set(`handle ${m.leafIndex}`, m.handle);
       canaries.set(`pseudonym ${m.leafIndex}`, m.pseudonym);
       canaries.set(`key ${m.leafIndex}`, m.signaturePublicKey);
