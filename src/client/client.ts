@@ -5,7 +5,7 @@ import { ClientError } from "./errors.ts";
 import { eventKinds, type EventKind, type StoredEvent } from "./events.ts";
 import { change } from "./group-commit.ts";
 import { Group } from "./group.ts";
-import { beginGroup, type HeldGroup } from "./groups.ts";
+import { beginGroup, type HeldGroup, type NewGroup } from "./groups.ts";
 import type { Parts } from "./parts.ts";
 import type { ClientState } from "./state.ts";
 import { readInbox, readOffers, resume } from "./sync.ts";
@@ -16,7 +16,9 @@ export type ClientEvent =
   | { readonly kind: "message"; readonly group: Group; readonly from: string | undefined; readonly text: string }
   | { readonly kind: "contactRequest" | "contactAdded" | "identityChanged"; readonly name: string }
   | { readonly kind: "memberAdded" | "memberRemoved"; readonly group: Group; readonly name: string | undefined }
-  | { readonly kind: "joinedGroup" | "removedFromGroup"; readonly group: Group }
+  | { readonly kind: "joinedGroup" | "removedFromGroup" | "leftGroup"; readonly group: Group }
+  /** This client lost step with the group, has found it again (messages between may be missing), or gave up. */
+  | { readonly kind: "groupDiverged" | "groupRecovered" | "groupLost"; readonly group: Group }
   /** The queue was full and the server dropped what came then: messages, or changes of groups. */
   | { readonly kind: "missedMessages" };
 
@@ -105,7 +107,7 @@ export class TacetClient {
   }
 
   /**
-   * Makes the sender of a request a contact and resolves to the group of the two. ClientError `contact/unknown`,
+   * Makes the sender of a request a contact and resolves to the group of the two, who are both its admins. ClientError `contact/unknown`,
    * `contact/changed`, `contact/unverified`, `contact/limit`.
    */
   accept(request: Contact): Promise<Group> {
@@ -118,6 +120,8 @@ export class TacetClient {
       await change(this.#parts, held, {
         add: [claimed],
         befriends: true,
+        // The group is as much the one's as the other's.
+        policy: ({ policy }) => ({ admins: [...policy.admins, claimed.introduction.pseudonym] }),
         entries: () => {
           contacts.accept(waiting);
           return [contacts.entry(), people.entry()];
@@ -139,13 +143,13 @@ export class TacetClient {
     return this.#alone(() => this.#parts.contacts.forget(name));
   }
 
-  /** A new group with these contacts. */
-  createGroup(...contacts: readonly Contact[]): Promise<Group> {
+  /** A new group with these contacts, of which this client is the admin. */
+  createGroup(contacts: readonly Contact[], options: NewGroup = {}): Promise<Group> {
     return this.#alone(async () => {
       const { keyPackages, tokens } = this.#parts;
       const add = [];
       for (const contact of contacts) add.push(await keyPackages.claim(contact, tokens));
-      const held = await beginGroup(this.#parts);
+      const held = await beginGroup(this.#parts, options);
       await change(this.#parts, held, { add });
       return this.#facade(held);
     });
@@ -172,6 +176,7 @@ export class TacetClient {
         await resume(this.#parts);
       });
       if (inbox.exists) await readInbox(this.#parts, wait, (work) => this.#alone(work));
+      if (inbox.exists) await this.#alone(() => resume(this.#parts));
       return this.#alone(async () => events.give().flatMap((event) => this.#eventOf(event)));
     });
   }

@@ -20,6 +20,10 @@ const sentences = {
   "group/not-member": "You are not, or no longer, a member of this group.",
   "group/unknown-member": "No verified member of this group has this name.",
   "group/contended": "Other members changed the group at the same time: try again.",
+  "group/diverged":
+    "This client lost step with the group and is finding its way back; what was to be sent waits for that.",
+  "group/leaving": "You are leaving this group.",
+  "group/not-admin": "Only an admin of the group may do this.",
   "state/in-use": "Another program is using this client's state.",
   "state/key": "The device key does not open this client's state.",
   "state/damaged": "The client's state on disk is damaged or incomplete.",

@@ -16,6 +16,10 @@ export const eventKinds = {
   removedFromGroup: 7,
   identityChanged: 8,
   missedMessages: 9,
+  leftGroup: 10,
+  groupDiverged: 11,
+  groupRecovered: 12,
+  groupLost: 13,
 } as const;
 export type EventKind = keyof typeof eventKinds;
 

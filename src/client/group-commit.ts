@@ -1,18 +1,16 @@
 // Changes of a group: one commit at a time, saved before it is sent, adopted in its place in the own queue.
-import { randomBytes } from "../crypto/random.ts";
-import type { ClientGroup } from "../mls/client.ts";
-import { encode } from "../wire/codec.ts";
-import { REQUEST_ID_LENGTH } from "../wire/frame.ts";
-import { operations } from "../wire/operations.ts";
+import type { ClientGroup, CommitRequest } from "../mls/client.ts";
+import type { PendingCommit } from "../mls/client-results.ts";
+import { equal } from "../memory/locked.ts";
 import { ClientError } from "./errors.ts";
 import { deliver, flush } from "./group-outbox.ts";
-import { groupEntry } from "./group-record.ts";
+import { healths, isLeaving, type Pending } from "./group-record.ts";
+import { draft, fits, keep } from "./group-request.ts";
 import type { HeldGroup } from "./groups.ts";
 import type { Claimed } from "./key-packages.ts";
 import type { Parts } from "./parts.ts";
 import type { Entry } from "./sections.ts";
 
-const shape = operations["ds.commit"];
 const ATTEMPTS = 4;
 const EMPTY = Buffer.alloc(0);
 
@@ -20,68 +18,75 @@ export interface Change {
   readonly add?: readonly Claimed[];
   /** Leaf keys. */
   readonly remove?: readonly Uint8Array[];
+  /** What the policy is to be, given what it is; undefined when it is that already. */
+  readonly policy?: (mls: ClientGroup) => CommitRequest["policy"];
   /** The added are becoming contacts: they are told how to reach us. */
   readonly befriends?: boolean;
+  /** Everybody else is removed and the group ends. */
+  readonly ends?: boolean;
   /** Saved together with the commit. */
   readonly entries?: () => readonly Entry[];
 }
 
 /**
- * Commits `change` and sends what follows from it. When others changed the group first, it is made anew on top of
- * theirs. ClientError `group/contended`, `group/not-member`.
+ * Commits `change` with whatever proposals wait, and sends what follows from it. When others changed the group first, it
+ * is made anew on top of theirs. ClientError `group/contended`, `group/not-member`, `group/diverged`, `group/leaving`.
  */
 export async function change(parts: Parts, held: HeldGroup, wanted: Change): Promise<void> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     await flush(parts, held);
-    const { mls } = held.state;
+    const { mls, care } = held.state;
     if (mls === undefined) throw new ClientError("group/not-member");
-    const members = mls.members();
-    const remove = (wanted.remove ?? []).flatMap(
-      (leafKey) =>
-        members.find(({ signaturePublicKey }) => Buffer.compare(signaturePublicKey, leafKey) === 0)?.leafIndex ?? [],
-    );
-    const add = (wanted.add ?? []).map(({ keyPackage }) => keyPackage);
-    if (add.length === 0 && remove.length === 0) return;
-    const settle = await prepare(parts, held, mls, { add, remove }, wanted);
+    if (care.health >= healths.diverged) throw new ClientError("group/diverged");
+    if (isLeaving(mls)) throw new ClientError("group/leaving");
+    const request = requestOf(parts, mls, wanted);
+    if (request === undefined) return;
+    const made = await mls.commit(request);
+    await prepare(parts, held, mls, made, wanted);
     if ((await deliver(parts, held)) === "done") {
-      settle();
-      return flush(parts, held);
+      made.settle();
+      return held.state.mls === undefined ? undefined : flush(parts, held);
     }
   }
   throw new ClientError("group/contended");
+}
+
+// What is left to do of a change, or nothing when others have done it all.
+function requestOf({ session }: Parts, mls: ClientGroup, wanted: Change): CommitRequest | undefined {
+  const going = new Set(mls.pending.map(({ leaf }) => leaf));
+  const named = (key: Uint8Array): boolean => (wanted.remove ?? []).some((other) => equal(other, key));
+  const remove = mls
+    .members()
+    .filter(({ leafIndex, signaturePublicKey }) => {
+      if (leafIndex === mls.ownLeaf || going.has(leafIndex)) return false;
+      return wanted.ends === true || named(signaturePublicKey);
+    })
+    .map(({ leafIndex }) => leafIndex);
+  const add = (wanted.add ?? []).map(({ keyPackage }) => keyPackage);
+  const policy = wanted.policy?.(mls);
+  const nothing = add.length + remove.length + going.size === 0 && policy === undefined && wanted.ends !== true;
+  return nothing ? undefined : { add, remove, now: session.clock(), ...(policy && { policy }) };
 }
 
 async function prepare(
   parts: Parts,
   held: HeldGroup,
   mls: ClientGroup,
-  proposals: { add: Uint8Array[]; remove: number[] },
+  made: PendingCommit,
   wanted: Change,
-): Promise<() => void> {
-  const { session, tokens } = parts;
-  const made = await mls.commit({ ...proposals, now: session.clock() });
-  const request = {
-    groupId: held.state.groupId,
-    groupKey: await mls.groupKey(),
-    nextGroupKey: made.nextGroupKey,
-    leaf: mls.ownLeaf,
-    commit: made.commit,
-    groupInfo: made.groupInfo,
-    welcome: made.welcome ?? EMPTY,
+): Promise<void> {
+  const { groupId } = held.state;
+  const { commit, groupInfo, nextGroupKey, recovery, welcome = EMPTY } = made;
+  const member = { groupId, groupKey: await mls.groupKey(), leaf: mls.ownLeaf };
+  const rest = {
+    next: made.next.serialize(),
+    introductions: (wanted.add ?? []).map(({ introduction }) => introduction.document),
+    befriends: wanted.befriends === true ? 1 : 0,
   };
-  await tokens.spend("ds.commit", async (token) => {
-    const pending = {
-      operation: shape.number,
-      requestId: randomBytes(REQUEST_ID_LENGTH),
-      token: Buffer.from(token),
-      request: encode(shape.request, request, Buffer.alloc),
-      next: made.next.serialize(),
-      introductions: (wanted.add ?? []).map(({ introduction }) => introduction.document),
-      befriends: wanted.befriends === true ? 1 : 0,
-    };
-    const state = { ...held.state, pending };
-    await session.sections.save(groupEntry(state), ...(wanted.entries?.() ?? []));
-    held.state = state;
-  });
-  return made.settle;
+  const save = (pending: Pending): Promise<void> =>
+    keep(parts, held, { ...held.state, pending }, ...(wanted.entries?.() ?? []));
+  if (wanted.ends === true) return draft(parts, "ds.delete", { ...member, commit, groupInfo }, save, rest);
+  const request = { ...member, nextGroupKey, commit, groupInfo, welcome, recovery };
+  const operation = fits("ds.commit", request) ? "ds.commit" : "ds.commitLarge";
+  await draft(parts, operation, request, save, rest);
 }

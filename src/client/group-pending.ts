@@ -1,49 +1,64 @@
 // The commit that waits for its confirmation, and what its acceptance means for the group.
 import { ClientGroup } from "../mls/client.ts";
-import { decode, encode } from "../wire/codec.ts";
+import { equal } from "../memory/locked.ts";
+import { decode, encode, type Codec } from "../wire/codec.ts";
 import { friendship, groupMessageKinds, introductions } from "../wire/documents.ts";
-import { operations, type RequestOf } from "../wire/operations.ts";
-import { readIntroduction } from "./credentials.ts";
-import type { GroupState, Outgoing, Pending } from "./group-record.ts";
+import { operationOfNumber, operations, type OperationName } from "../wire/operations.ts";
+import { readIntroduction, type Introduction } from "./credentials.ts";
+import { endedGroup, inNextEpoch, type GroupState, type Outgoing, type Pending } from "./group-record.ts";
 import type { Parts } from "./parts.ts";
 
-const shape = operations["ds.commit"];
 /** Introductions in one message: an introduction takes at most 358 bytes of the 3,072 that a message's body may have. */
 const PER_MESSAGE = 8;
+const EVERYBODY = Buffer.alloc(0);
+
+const COMMITS: ReadonlySet<OperationName> = new Set(["ds.commit", "ds.commitLarge", "ds.resync", "ds.delete"]);
+export const isCommit = (operation: OperationName): boolean => COMMITS.has(operation);
 
 /** The pending request's commit, if it is one. */
-export const commitOf = (pending: Pending): RequestOf<"ds.commit"> | undefined =>
-  pending.operation === shape.number ? decode(shape.request, pending.request) : undefined;
+export function commitOf(pending: Pending): Uint8Array | undefined {
+  const operation = operationOfNumber(pending.operation);
+  if (operation === undefined || !isCommit(operation)) return undefined;
+  const codec = operations[operation].request as unknown as Codec<{ commit: Uint8Array }>;
+  return decode(codec, pending.request).commit;
+}
 
 /** The state after the pending commit was accepted: the next epoch, and what its new members must be told. */
-export function adopted(parts: Parts, state: GroupState): GroupState {
+export async function adopted(parts: Parts, state: GroupState): Promise<GroupState> {
   const { pending } = state;
   if (pending === undefined) return state;
+  if (operationOfNumber(pending.operation) === "ds.delete") return endedGroup(state);
   const added = pending.introductions.map(readIntroduction);
   const known = [...state.introductions, ...added];
   const mls = ClientGroup.deserialize(pending.next);
-  const outgoing = [...state.outgoing];
-  if (added.length > 0) outgoing.push(...introduceAll(mls, known));
+  const outgoing = [...state.outgoing, ...introduceAll(mls, known, added)];
   if (pending.befriends === 1) {
     const body = encode(friendship, parts.inbox.friendship, Buffer.alloc);
-    outgoing.push({ kind: groupMessageKinds.friendship, body });
+    for (const { leafKey } of added) outgoing.push({ kind: groupMessageKinds.friendship, body, to: leafKey });
   }
-  return { ...state, mls, introductions: known, outgoing, pending: undefined };
+  return { ...(await inNextEpoch(state, mls)), introductions: known, outgoing, pending: undefined };
 }
 
-// Everybody is introduced to everybody: the new to the old and the old to the new. Introductions prove themselves, so
-// one member may pass on those of all.
-function introduceAll(mls: ClientGroup, known: GroupState["introductions"]): Outgoing[] {
-  const present = new Set(
-    mls.members().map(({ signaturePublicKey }) => Buffer.from(signaturePublicKey).toString("hex")),
-  );
-  const documents = known
-    .filter(({ leafKey }) => present.has(Buffer.from(leafKey).toString("hex")))
-    .map(({ document }) => document);
-  const messages: Outgoing[] = [];
-  for (let i = 0; i < documents.length; i += PER_MESSAGE) {
-    const body = encode(introductions, documents.slice(i, i + PER_MESSAGE), Buffer.alloc);
-    messages.push({ kind: groupMessageKinds.introductions, body });
+function messages(of: readonly Introduction[], to: Uint8Array): Outgoing[] {
+  const list: Outgoing[] = [];
+  for (let i = 0; i < of.length; i += PER_MESSAGE) {
+    const some = of.slice(i, i + PER_MESSAGE).map(({ document }) => document);
+    list.push({ kind: groupMessageKinds.introductions, body: encode(introductions, some, Buffer.alloc), to });
   }
-  return messages;
+  return list;
+}
+
+// Everybody is introduced to everybody: the new to all, the old to the new. Introductions prove themselves, so one member
+// may pass on those of all. Where many are new it takes fewer messages to tell all of it to everybody.
+function introduceAll(mls: ClientGroup, known: readonly Introduction[], added: readonly Introduction[]): Outgoing[] {
+  if (added.length === 0) return [];
+  const isNew = ({ leafKey }: Introduction): boolean => added.some((other) => equal(other.leafKey, leafKey));
+  const keys = mls.members().map(({ signaturePublicKey }) => signaturePublicKey);
+  const present = known.filter(({ leafKey }) => keys.some((key) => equal(key, leafKey)));
+  const old = present.filter((one) => !isNew(one));
+  const toNew = added.flatMap(({ leafKey }) => messages(old, leafKey));
+  const toAll = keys.length > 2 ? messages(added, EVERYBODY) : [];
+  const apart = [...toAll, ...toNew];
+  const together = messages(present, EVERYBODY);
+  return added.length === 1 || apart.length <= together.length ? apart : together;
 }

@@ -1,19 +1,30 @@
-// What the queue brings for groups: Welcomes, commits and messages, each taken in the order of the queue.
+// What the queue brings for groups: Welcomes, handshakes and messages, each taken in the order of the queue.
 import { Fault } from "../fault.ts";
 import { equal } from "../memory/locked.ts";
 import type { ClientGroup } from "../mls/client.ts";
+import type { Received, ReceivedCommit } from "../mls/client-results.ts";
 import { readHandshakeOrPrivate } from "../mls/messages.ts";
 import { decode } from "../wire/codec.ts";
-import { friendship, groupMessage, groupMessageKinds, introductions } from "../wire/documents.ts";
+import {
+  AUTHENTICATOR_LENGTH,
+  friendship,
+  groupMessage,
+  groupMessageKinds,
+  introductions,
+  resetNotice,
+} from "../wire/documents.ts";
 import { verifyIntroduction, type Introduction } from "./credentials.ts";
 import { ClientError } from "./errors.ts";
+import { diverged, recovered, suspected } from "./group-health.ts";
+import { invited } from "./group-join.ts";
 import { adopted, commitOf } from "./group-pending.ts";
-import { groupEntry, introductionOf, type GroupState } from "./group-record.ts";
-import { joined, type HeldGroup } from "./groups.ts";
-import type { Item } from "./inbox.ts";
-import { allOrNothing, type Effect, type Parts } from "./parts.ts";
+import { endedGroup, groupEntries, healths, inNextEpoch, introductionOf, type GroupState } from "./group-record.ts";
+import type { HeldGroup } from "./groups.ts";
+import { itemOf, type Item } from "./inbox.ts";
+import { allOrNothing, NOTHING, type Effect, type Parts } from "./parts.ts";
 
-const NOTHING: Effect = { entries: [], apply: () => undefined };
+/** Seconds within which one of the members commits the proposals that wait, each at a moment of its own. */
+const COMMIT_WITHIN = 60;
 
 /**
  * Takes one item and saves its effect with the queue's new mark. An item that is not valid for us (a replay, a forgery,
@@ -21,12 +32,37 @@ const NOTHING: Effect = { entries: [], apply: () => undefined };
  */
 export const receiveItem = (parts: Parts, item: Item): Promise<void> =>
   allOrNothing(parts, async () => {
-    const { session, inbox, events, people, contacts, keyPackages } = parts;
-    const effect = await effectOf(parts, item).catch(refused);
-    const others = effect === NOTHING ? [] : [events, people, contacts, keyPackages].map((part) => part.entry());
-    await session.sections.save(inbox.entry(), ...others, ...effect.entries);
-    effect.apply();
+    const { session, inbox, series, events, people, contacts, keyPackages } = parts;
+    const before = series.waiting;
+    const { whole, broken } = wholeOf(parts, item);
+    const effect = whole === undefined ? NOTHING : await effectOf(parts, whole).catch(refused);
+    const gaps = broken ? missed(parts) : [];
+    const others = effect === NOTHING && !broken ? [] : [events, people, contacts, keyPackages];
+    const written = before || series.waiting ? [series, ...others] : others;
+    const entries = [...gaps, effect].flatMap((one) => one.entries);
+    await session.sections.save(inbox.entry(), ...written.map((part) => part.entry()), ...entries);
+    for (const { apply } of [...gaps, effect]) apply();
   });
+
+// A message in parts is whole with its last one; whatever comes between them is a sign of a gap.
+function wholeOf({ series }: Parts, item: Item): { whole: Item | undefined; broken: boolean } {
+  if (item.kind !== "part") {
+    const broken = series.waiting;
+    series.drop();
+    return { whole: item, broken };
+  }
+  const { whole, broken } = series.take(item.message);
+  return { whole: whole && itemOf(whole), broken };
+}
+
+/** Something was lost: the app is told, and every group will be looked after. */
+export function missed(parts: Parts): Effect[] {
+  parts.events.add("missedMessages", {});
+  return parts.groups.all.flatMap((held) => {
+    const state = suspected(parts, held.state);
+    return state === held.state ? [] : [changed(held, state)];
+  });
+}
 
 function refused(error: unknown): Effect {
   const invalid = error instanceof Fault && (error.code.startsWith("group/") || error.code.startsWith("wire/"));
@@ -35,57 +71,83 @@ function refused(error: unknown): Effect {
 }
 
 async function effectOf(parts: Parts, { kind, message }: Item): Promise<Effect> {
-  if (kind === "unreadable") return NOTHING;
-  if (kind === "welcome") return welcome(parts, message);
+  if (kind === "unreadable" || kind === "part") return NOTHING;
+  if (kind === "welcome") return invited(parts, message);
+  if (kind === "reset") return reset(parts, message);
   const framed = readHandshakeOrPrivate(message);
-  const isCommit = framed.wireformat === "mls_public_message";
-  const { groupId, epoch } = isCommit ? framed.publicMessage.content : framed.privateMessage;
+  const handshake = framed.wireformat === "mls_public_message";
+  const { groupId, epoch } = handshake ? framed.publicMessage.content : framed.privateMessage;
   const held = parts.groups.find(groupId);
   const mls = held?.state.mls;
-  // Of another epoch: before we joined, or seen already. A sender's leaf index means something in its epoch only.
-  if (held === undefined || mls === undefined || Number(epoch) !== mls.epoch) return NOTHING;
-  return isCommit ? commit(parts, held, mls, message) : application(parts, held, mls, message);
+  if (held === undefined || mls === undefined) return NOTHING;
+  const { state } = held;
+  const own = state.pending && commitOf(state.pending);
+  // The server's confirmation of our own commit, in its place among the others.
+  if (own !== undefined && equal(own, message)) return confirmed(parts, held);
+  // Of an epoch before: before we joined, or seen already. A sender's leaf index means something in its epoch only.
+  if (Number(epoch) < mls.epoch) return NOTHING;
+  if (Number(epoch) > mls.epoch) return outOfStep(parts, held);
+  if (!handshake) return application(parts, held, mls, message);
+  let received: Received;
+  try {
+    received = await mls.receive(message);
+  } catch (error) {
+    refused(error);
+    // The house took this commit and we cannot: either it is not one, or we are lost without help.
+    return framed.publicMessage.content.contentType === "commit" ? outOfStep(parts, held) : NOTHING;
+  }
+  if (received.kind === "proposal") return proposed(parts, held, received.next);
+  return received.kind === "commit" ? commit(parts, held, mls, received) : NOTHING;
 }
 
 const changed = (held: HeldGroup, state: GroupState, settle?: () => void): Effect => ({
-  entries: [groupEntry(state)],
+  entries: groupEntries(state, held.state),
   apply() {
     held.state = state;
     settle?.();
   },
 });
 
-async function welcome(parts: Parts, message: Buffer): Promise<Effect> {
-  const { groups, keyPackages, events } = parts;
-  const mls = await keyPackages.join(message);
-  if (mls === undefined) return NOTHING;
-  const known = groups.find(mls.groupId);
-  if (known?.state.mls !== undefined) return NOTHING;
-  const state = joined(parts, mls);
-  events.add("joinedGroup", { groupId: state.groupId });
-  const apply = (): void => void (known === undefined ? groups.add(state) : (known.state = state));
-  return { entries: [groupEntry(state), groups.entryWith(state.groupId)], apply };
+async function confirmed(parts: Parts, held: HeldGroup): Promise<Effect> {
+  const { care, pending } = held.state;
+  const state = recovered(parts.events, care, await adopted(parts, held.state));
+  return changed(held, state, () => (held.adopted = pending!.requestId));
 }
 
-async function commit(parts: Parts, held: HeldGroup, mls: ClientGroup, message: Buffer): Promise<Effect> {
+function outOfStep(parts: Parts, held: HeldGroup): Effect {
+  if (held.state.care.health >= healths.diverged) return NOTHING;
+  return changed(held, diverged(parts, held.state));
+}
+
+/** The house went back to an epoch: that is ours still, or one that we left. */
+function reset(parts: Parts, message: Buffer): Effect {
+  const { groupId, epoch } = decode(resetNotice, message);
+  const held = parts.groups.find(groupId);
+  const mls = held?.state.mls;
+  if (held === undefined || mls === undefined || epoch > mls.epoch) return NOTHING;
+  if (epoch < mls.epoch) return changed(held, diverged(parts, held.state, epoch));
+  // What waits for an answer was asked in the epoch that is over.
+  const { care } = held.state;
+  return care.health < healths.diverged ? NOTHING : changed(held, recovered(parts.events, care, held.state));
+}
+
+function proposed({ session }: Parts, held: HeldGroup, mls: ClientGroup): Effect {
+  const commitAt = held.state.commitAt || session.clock() + session.delay(COMMIT_WITHIN);
+  return changed(held, { ...held.state, mls, commitAt });
+}
+
+async function commit(parts: Parts, held: HeldGroup, mls: ClientGroup, received: ReceivedCommit): Promise<Effect> {
   const { events } = parts;
   const { state } = held;
-  const { groupId, pending } = state;
-  const own = pending && commitOf(pending);
-  // The server's confirmation of our own commit, in its place among the others.
-  if (own !== undefined && pending !== undefined && equal(own.commit, message)) {
-    return changed(held, adopted(parts, state), () => (held.adopted = pending.requestId));
-  }
+  const { groupId, pending, leaving } = state;
   const before = mls.members();
-  const received = await mls.receive(message);
-  if (received.kind !== "commit") return NOTHING;
   for (const leaf of received.removed) {
     const leafKey = before.find((member) => member.leafIndex === leaf)?.signaturePublicKey;
     if (leafKey !== undefined && leaf !== mls.ownLeaf) events.add("memberRemoved", { groupId, leafKey });
   }
   if (received.removedSelf) {
-    events.add("removedFromGroup", { groupId });
-    return changed(held, { ...state, mls: undefined, outgoing: [], pending: undefined }, () => received.settle());
+    events.add(leaving ? "leftGroup" : "removedFromGroup", { groupId });
+    return changed(held, endedGroup(state), () => received.settle());
   }
   const after = received.next.members();
   for (const leaf of received.added) {
@@ -93,8 +155,9 @@ async function commit(parts: Parts, held: HeldGroup, mls: ClientGroup, message: 
     if (leafKey !== undefined) events.add("memberAdded", { groupId, leafKey });
   }
   // Another commit took this epoch, so ours cannot be accepted any more. A message may have been, before it.
-  const rest = own === undefined ? pending : undefined;
-  return changed(held, { ...state, mls: received.next, pending: rest }, () => received.settle());
+  const rest = pending !== undefined && commitOf(pending) === undefined ? pending : undefined;
+  const next = recovered(events, state.care, await inNextEpoch(state, received.next));
+  return changed(held, { ...next, pending: rest }, () => received.settle());
 }
 
 async function application(parts: Parts, held: HeldGroup, mls: ClientGroup, message: Buffer): Promise<Effect> {
@@ -108,10 +171,13 @@ async function application(parts: Parts, held: HeldGroup, mls: ClientGroup, mess
   let state: GroupState = { ...held.state, mls: received.next };
   const leafKey = sender.signaturePublicKey;
   try {
-    const { kind, body } = decode(groupMessage, received.plaintext);
-    if (kind === groupMessageKinds.text) events.add("message", { groupId, leafKey, text: body });
-    if (kind === groupMessageKinds.introductions) state = await introduced(parts, state, body);
-    if (kind === groupMessageKinds.friendship) {
+    const { kind, authenticator, body } = decode(groupMessage, received.plaintext);
+    if (!equal(authenticator, mls.epochAuthenticator.subarray(0, AUTHENTICATOR_LENGTH))) {
+      // Whoever says this is of another mind about the epoch, or wants us to think so: nothing it says counts.
+      state = suspected(parts, state);
+    } else if (kind === groupMessageKinds.text) events.add("message", { groupId, leafKey, text: body });
+    else if (kind === groupMessageKinds.introductions) state = await introduced(parts, state, body);
+    else if (kind === groupMessageKinds.friendship) {
       const from = introductionOf(state, leafKey)?.identity;
       if (from !== undefined) contacts.befriended(from, decode(friendship, body), events);
     }

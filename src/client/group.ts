@@ -4,8 +4,9 @@ import { groupMessageKinds } from "../wire/documents.ts";
 import type { Contact } from "./contacts.ts";
 import { ClientError } from "./errors.ts";
 import { change } from "./group-commit.ts";
+import { leave } from "./group-leave.ts";
 import { enqueue, flush } from "./group-outbox.ts";
-import { introductionOf } from "./group-record.ts";
+import { healths, introductionOf } from "./group-record.ts";
 import type { HeldGroup } from "./groups.ts";
 import type { Parts } from "./parts.ts";
 import type { Turn } from "./turn.ts";
@@ -17,7 +18,15 @@ export interface Member {
   /** The user name, verified; undefined for a member that nobody has introduced yet: treat it as a stranger. */
   readonly name: string | undefined;
   readonly self: boolean;
+  /** May add and remove members, name admins and delete the group. */
+  readonly admin: boolean;
 }
+
+/**
+ * `good`; `diverged`: this client cannot follow the group, and finds its way back with the next `sync`s by itself; `stuck`:
+ * it did not, only being added anew helps.
+ */
+export type Health = "good" | "diverged" | "stuck";
 
 export class Group {
   readonly #parts: Parts;
@@ -35,12 +44,36 @@ export class Group {
     return this.#held.state.mls !== undefined;
   }
 
+  /** Whether this client keeps step with the group. */
+  get health(): Health {
+    const { health } = this.#held.state.care;
+    if (health === healths.stuck) return "stuck";
+    return health === healths.diverged ? "diverged" : "good";
+  }
+
+  /** True from `leave` on, until another member's commit has removed this client. */
+  get leaving(): boolean {
+    return this.active && this.#held.state.leaving;
+  }
+
+  /** Whether members who are no admins may add others. */
+  get membersMayAdd(): boolean {
+    return this.#held.state.mls?.policy.membersMayAdd === true;
+  }
+
   members(): Member[] {
     const { mls } = this.#held.state;
-    return (mls?.members() ?? []).map(({ signaturePublicKey, leafIndex }) => ({
+    if (mls === undefined) return [];
+    const { admins } = mls.policy;
+    return mls.members().map(({ signaturePublicKey, leafIndex, pseudonym }) => ({
       name: this.nameOf(signaturePublicKey),
-      self: leafIndex === mls?.ownLeaf,
+      self: leafIndex === mls.ownLeaf,
+      admin: admins.some((admin) => equal(admin, pseudonym)),
     }));
+  }
+
+  get admins(): Member[] {
+    return this.members().filter(({ admin }) => admin);
   }
 
   /** The verified name behind a leaf key, also of one who is a member no more. */
@@ -63,28 +96,74 @@ export class Group {
     });
   }
 
-  /** Adds a contact and introduces everybody to everybody. */
+  /** Adds a contact and introduces everybody to everybody. ClientError `group/not-admin`. */
   async add(contact: Contact): Promise<void> {
     await this.#turn.take(async () => {
-      this.#requireActive();
+      const { mls } = this.#requireActive();
+      if (!mls.policy.membersMayAdd) this.#requireAdmin();
       const { keyPackages, tokens } = this.#parts;
       const claimed = await keyPackages.claim(contact, tokens);
       await change(this.#parts, this.#held, { add: [claimed] });
     });
   }
 
-  /** Removes the member with this verified name; it can read nothing that is sent afterwards. */
+  /** Removes the member with this verified name; it can read nothing that is sent afterwards. ClientError `group/not-admin`. */
   async remove(name: string): Promise<void> {
     await this.#turn.take(async () => {
-      const { mls, introductions } = this.#requireActive();
-      const present = mls.members().filter(({ leafIndex }) => leafIndex !== mls.ownLeaf);
-      const remove = introductions
-        .filter(({ identity }) => identity.name === name)
-        .map(({ leafKey }) => leafKey)
-        .filter((leafKey) => present.some(({ signaturePublicKey }) => equal(signaturePublicKey, leafKey)));
+      const mls = this.#requireAdmin();
+      const remove = this.#named(name).filter(({ leafIndex }) => leafIndex !== mls.ownLeaf);
       if (remove.length === 0) throw new ClientError("group/unknown-member");
-      await change(this.#parts, this.#held, { remove });
+      const keys = remove.map(({ signaturePublicKey }) => signaturePublicKey);
+      await change(this.#parts, this.#held, { remove: keys });
     });
+  }
+
+  /**
+   * Makes the member with this verified name an admin, or takes that from it. The last admin stays one. ClientError
+   * `group/not-admin`, `group/unknown-member`; Fault `group/policy`.
+   */
+  async setAdmin(name: string, admin: boolean): Promise<void> {
+    await this.#turn.take(async () => {
+      this.#requireAdmin();
+      const members = this.#named(name);
+      if (members.length === 0) throw new ClientError("group/unknown-member");
+      const isOne = (pseudonym: Uint8Array): boolean => members.some((one) => equal(one.pseudonym, pseudonym));
+      await change(this.#parts, this.#held, {
+        policy: ({ policy }) => {
+          const others = policy.admins.filter((other) => !isOne(other));
+          const admins = admin ? [...others, ...members.map(({ pseudonym }) => pseudonym)] : others;
+          return admins.length === policy.admins.length ? undefined : { admins };
+        },
+      });
+    });
+  }
+
+  /**
+   * Leaves the group: asks to be removed, which the next commit of another member does; `leftGroup` tells of it. Saved
+   * first, and gone on with by the next `sync` when this rejects. A group of which nobody else is a member ends at once.
+   */
+  async leave(): Promise<void> {
+    await this.#turn.take(() => leave(this.#parts, this.#held));
+  }
+
+  /** Removes everybody and ends the group. ClientError `group/not-admin`. */
+  async delete(): Promise<void> {
+    await this.#turn.take(async () => {
+      this.#requireAdmin();
+      await change(this.#parts, this.#held, { ends: true });
+    });
+  }
+
+  #named(name: string) {
+    const { mls, introductions } = this.#requireActive();
+    const keys = introductions.filter(({ identity }) => identity.name === name).map(({ leafKey }) => leafKey);
+    return mls.members().filter(({ signaturePublicKey }) => keys.some((key) => equal(key, signaturePublicKey)));
+  }
+
+  #requireAdmin() {
+    const { mls } = this.#requireActive();
+    if (!mls.isAdmin(mls.ownLeaf)) throw new ClientError("group/not-admin");
+    return mls;
   }
 
   #requireActive() {

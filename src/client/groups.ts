@@ -1,21 +1,29 @@
 // All groups of a client: loaded, found by id, begun, taken up.
 import { randomBytes } from "../crypto/random.ts";
-import { createGroup, type ClientGroup } from "../mls/client.ts";
+import { createGroup } from "../mls/client.ts";
 import { PSEUDONYM_LENGTH } from "../mls/suite.ts";
 import { equal } from "../memory/locked.ts";
-import { encode, fixed, list, struct } from "../wire/codec.ts";
-import { REQUEST_ID_LENGTH } from "../wire/frame.ts";
-import { operations } from "../wire/operations.ts";
+import { Fault } from "../fault.ts";
+import { bytes, fixed, list, struct, u48, type ValueOf } from "../wire/codec.ts";
+import { REQUEST_ID_LENGTH, TOKEN_SLOT_LENGTH } from "../wire/frame.ts";
 import { freshCircuit } from "./circuits.ts";
-import { makeIntroduction } from "./credentials.ts";
 import { ClientError } from "./errors.ts";
-import { groupCodec, groupEntry, readGroup, sectionOf, type GroupState } from "./group-record.ts";
+import { joined } from "./group-join.ts";
+import { groupEntries, loadGroup, type GroupState } from "./group-record.ts";
+import { draft } from "./group-request.ts";
 import type { Parts } from "./parts.ts";
 import { entry, type Entry } from "./sections.ts";
 import type { Session } from "./session.ts";
+import type { Tokens } from "./wallet.ts";
 
 const SECTION = "groups";
-const record = struct({ groupIds: list(fixed(16), 65535) });
+/** How long a group id stays reserved is the server's day; one that is nearly over is not begun with. Seconds. */
+const RESERVED = 12 * 3600;
+
+/** The request for a group id, saved before it is sent: repeated as the very same, it gets the same id. */
+const reservation = struct({ requestId: fixed(REQUEST_ID_LENGTH), token: bytes(TOKEN_SLOT_LENGTH), at: u48 });
+const record = struct({ groupIds: list(fixed(16), 65535), reservation: list(reservation, 1) });
+type Reservation = ValueOf<typeof reservation>;
 
 /** A group in use: its state of now, and the circuit it has while this process runs. */
 export interface HeldGroup {
@@ -23,13 +31,12 @@ export interface HeldGroup {
   readonly circuit: string;
   /** The request id of the own commit that was adopted last, since this process runs. */
   adopted?: Uint8Array;
-  /** The epoch in which the server had no such group for us: what waits here would only cost tokens. */
-  unavailableIn?: number;
 }
 
 export class Groups {
   readonly #session: Session;
   #held: readonly HeldGroup[] = [];
+  #reservation: Reservation | undefined;
 
   constructor(session: Session) {
     this.#session = session;
@@ -38,10 +45,11 @@ export class Groups {
   async load(): Promise<void> {
     const { sections } = this.#session;
     const saved = await sections.load(SECTION, record);
+    this.#reservation = saved?.reservation[0];
     for (const groupId of saved?.groupIds ?? []) {
-      const group = await sections.load(sectionOf(groupId), groupCodec);
+      const group = await loadGroup(sections, groupId);
       if (group === undefined) throw new ClientError("state/damaged");
-      this.add(readGroup(group));
+      this.add(group);
     }
   }
 
@@ -55,8 +63,46 @@ export class Groups {
 
   /** The list of groups as it is with `groupId` in it. */
   entryWith(groupId: Uint8Array): Entry {
-    const others = this.#held.map(({ state }) => state.groupId).filter((other) => !equal(other, groupId));
-    return entry(SECTION, record, { groupIds: [...others, groupId] });
+    const others = this.#ids.filter((other) => !equal(other, groupId));
+    return this.#entry([...others, groupId], this.#reservation);
+  }
+
+  get #ids(): Uint8Array[] {
+    return this.#held.map(({ state }) => state.groupId);
+  }
+
+  #entry(groupIds: Uint8Array[], waiting: Reservation | undefined): Entry {
+    return entry(SECTION, record, { groupIds, reservation: waiting === undefined ? [] : [waiting] });
+  }
+
+  /**
+   * Runs `use` with a group id of the server's choice, which founds a group by saving the entry it is given and adding it.
+   * Until then the id is asked for by the same request, also after a crash. Costs a `create` token.
+   */
+  async reserve<T>(tokens: Tokens, use: (groupId: Uint8Array, entry: Entry) => Promise<T>): Promise<T> {
+    const { call, sections, clock } = this.#session;
+    if (this.#reservation === undefined || clock() - this.#reservation.at > RESERVED) {
+      await tokens.spend("ds.reserve", async (token) => {
+        const fresh = { requestId: randomBytes(REQUEST_ID_LENGTH), token: Buffer.from(token), at: clock() };
+        await sections.save(this.#entry(this.#ids, fresh));
+        this.#reservation = fresh;
+      });
+    }
+    const { requestId, token } = this.#reservation!;
+    const ask = { operation: "ds.reserve", circuit: freshCircuit("group"), request: {}, token, requestId } as const;
+    const groupId = await call(ask, (reply) => Buffer.from(reply.groupId)).catch(async (error: unknown) => {
+      // A refusal is for good, whatever it was: the next time another id is asked for.
+      if (error instanceof Fault && error.code.startsWith("token/")) await this.#forget();
+      throw error;
+    });
+    const result = await use(groupId, this.#entry([...this.#ids, groupId], undefined));
+    this.#reservation = undefined;
+    return result;
+  }
+
+  async #forget(): Promise<void> {
+    await this.#session.sections.save(this.#entry(this.#ids, undefined));
+    this.#reservation = undefined;
   }
 
   add(state: GroupState): HeldGroup {
@@ -66,39 +112,37 @@ export class Groups {
   }
 }
 
-/**
- * A new group of this client alone, under a fresh pseudonym and queue handle. What the server has to be asked for is
- * saved as pending; `flush` sends it. Costs a `create` token.
- */
-export async function beginGroup(parts: Parts): Promise<HeldGroup> {
-  const { session, inbox, tokens, groups } = parts;
-  const [handle] = await inbox.mintHandles(1);
-  const groupId = randomBytes(16);
-  const pseudonym = randomBytes(PSEUDONYM_LENGTH);
-  const mls = await createGroup({ groupId, pseudonym, handle: handle!, now: session.clock() });
-  const shape = operations["ds.create"];
-  const request = { groupId, groupKey: await mls.groupKey(), groupInfo: await mls.groupInfo() };
-  return tokens.spend("ds.create", async (token) => {
-    const state = joined(parts, mls, {
-      operation: shape.number,
-      requestId: randomBytes(REQUEST_ID_LENGTH),
-      token: Buffer.from(token),
-      request: encode(shape.request, request, Buffer.alloc),
-      next: Buffer.alloc(0),
-      introductions: [],
-      befriends: 0,
-    });
-    await session.sections.save(groupEntry(state), groups.entryWith(groupId));
-    return groups.add(state);
-  });
+export interface NewGroup {
+  /** Every member may add others, not only admins. */
+  readonly membersMayAdd?: boolean;
 }
 
-/** The state of a group that this client has just entered, with its own introduction. */
-export function joined(parts: Parts, mls: ClientGroup, pending?: GroupState["pending"]): GroupState {
-  const { account } = parts;
-  const own = mls.members().find((member) => member.leafIndex === mls.ownLeaf)!;
-  const leaf = { pseudonym: own.pseudonym, leafKey: own.signaturePublicKey };
-  const document = makeIntroduction(account.identity, account.sign, leaf);
-  const introductions = [{ ...leaf, identity: account.identity, document }];
-  return { groupId: Buffer.from(mls.groupId), mls, introductions, outgoing: [], pending };
+/**
+ * A new group of this client alone, under a fresh pseudonym and queue handle. What the server has to be asked for is
+ * saved as pending; `flush` sends it. Costs two `create` tokens.
+ */
+export async function beginGroup(parts: Parts, wanted: NewGroup = {}): Promise<HeldGroup> {
+  const { inbox, tokens, groups } = parts;
+  const [handle] = await inbox.mintHandles(1);
+  return groups.reserve(tokens, (groupId, entry) => found(parts, wanted, groupId, handle!, entry));
+}
+
+async function found(
+  parts: Parts,
+  wanted: NewGroup,
+  groupId: Uint8Array,
+  handle: Uint8Array,
+  entry: Entry,
+): Promise<HeldGroup> {
+  const { session, groups } = parts;
+  const pseudonym = randomBytes(PSEUDONYM_LENGTH);
+  const { deliveryKey: senderKey } = await session.directory.current();
+  const policy = { membersMayAdd: wanted.membersMayAdd === true, connection: false };
+  const mls = await createGroup({ groupId, pseudonym, handle, senderKey, policy, now: session.clock() });
+  const request = { groupId, groupKey: await mls.groupKey(), groupInfo: await mls.groupInfo() };
+  return draft(parts, "ds.create", request, async (pending) => {
+    const state = joined(parts, mls, pending);
+    await session.sections.save(...groupEntries(state), entry);
+    return groups.add(state);
+  });
 }

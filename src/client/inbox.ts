@@ -148,13 +148,15 @@ export class Inbox {
    * reads gave, whose effects are saved by then. `exclusive` runs the handling when nothing else changes the client.
    * `handle` takes each item in order and must save its effect together with `entry()`, so that an item is gone from
    * here exactly when its effect is kept; when it throws, the item comes again. `overflow` is for saving `entry()` when
-   * the server begins (true) or ceases to say that it dropped items. Resolves to whether more is waiting.
+   * the server begins (true) or ceases to say that it dropped items. `between` runs when an item's effect is saved; when
+   * it throws, the reading ends there. Resolves to whether more is waiting.
    */
   async read(
     wait: number,
     exclusive: (work: () => Promise<void>) => Promise<void>,
     handle: (item: Item) => Promise<void>,
     overflow: (began: boolean) => Promise<void>,
+    between: () => Promise<void>,
   ): Promise<boolean> {
     const { call, pool } = this.#session;
     const request = { queueId: this.queueId, acknowledge: this.#own.acknowledged, wait };
@@ -174,6 +176,7 @@ export class Inbox {
           } finally {
             arena.close();
           }
+          await between();
         }
       });
       return more === 1;
@@ -193,7 +196,7 @@ export class Inbox {
     const chain = this.#spare;
     chain.set(before.chain);
     openNext(plain, chain, before.queueId, sequence, sealed);
-    await this.#change({ ...before, chain, acknowledged: sequence }, () => handle(parseItem(plain)));
+    await this.#change({ ...before, chain, acknowledged: sequence }, () => handle(itemOf(plain)));
     wipe(before.chain);
     this.#spare = before.chain;
   }
@@ -221,7 +224,8 @@ export class Inbox {
   }
 }
 
-function parseItem(plain: Buffer): Item {
+/** What an opened item, or one that was put together, is. */
+export function itemOf(plain: Uint8Array): Item {
   try {
     const { kind, message } = decode(queueItem, plain);
     return { kind: kindOf(kind), message: Buffer.from(message) };

@@ -2,7 +2,6 @@
 import { openInto, SEAL_OVERHEAD, sealInto } from "../crypto/aead.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { equal, wipe } from "../memory/locked.ts";
-import { joinFromWelcome, type ClientGroup } from "../mls/client.ts";
 import { inspectKeyPackage, makeKeyPackage, PRIVATE_KEYS_LENGTH } from "../mls/key-package.ts";
 import { readWelcome } from "../mls/messages.ts";
 import { PSEUDONYM_LENGTH } from "../mls/suite.ts";
@@ -104,15 +103,16 @@ export class KeyPackages {
     await sections.save(this.entry());
   }
 
-  /** The group that a Welcome for one of our KeyPackages leads to, or undefined. One for one use is used up by it. */
-  async join(welcome: Uint8Array): Promise<ClientGroup | undefined> {
+  /** The KeyPackage of ours that a Welcome is for, or undefined. Fault `group/invalid`. */
+  of(welcome: Uint8Array): Held | undefined {
     const refs = readWelcome(welcome).secrets.map((secret) => secret.newMember);
-    const own = this.#held.find((candidate) => refs.some((ref) => equal(ref, candidate.ref)));
-    if (own === undefined) return undefined;
-    const group = await joinFromWelcome(welcome, own.keyPackage, own.privateKeys, this.#session.clock());
+    return this.#held.find((candidate) => refs.some((ref) => equal(ref, candidate.ref)));
+  }
+
+  /** A Welcome has come for it: one for one use is used up. */
+  use(own: Held): void {
     this.#used = true;
     if (own.lastResort === 0) this.#held = this.#held.filter((candidate) => candidate !== own);
-    return group;
   }
 
   /**

@@ -1,4 +1,5 @@
 // Opens a client: its state from disk, its parts on top of it.
+import { randomBelow } from "../crypto/random.ts";
 import { ArenaPool } from "../memory/arena.ts";
 import { Account } from "./account.ts";
 import { makeCall } from "./call.ts";
@@ -8,6 +9,7 @@ import { DirectorySource } from "./directory.ts";
 import { EventLog } from "./events.ts";
 import { Groups } from "./groups.ts";
 import { Inbox } from "./inbox.ts";
+import { ItemSeries } from "./item-series.ts";
 import { KeyPackages } from "./key-packages.ts";
 import { domainOf } from "./onion.ts";
 import type { Parts } from "./parts.ts";
@@ -27,13 +29,15 @@ export interface OpenClientOptions {
   readonly deviceKey: Uint8Array;
   /** Unix seconds; the system's clock when left out. */
   readonly clock?: () => number;
+  /** A random whole number below the given one, for waits in seconds: tests give their own. */
+  readonly delay?: (seconds: number) => number;
 }
 
 /** Request plaintexts and opened replies: a few calls at a time, and one whole save of the state. */
 const TIERS = [
   [16 << 10, 32],
   [64 << 10, 12],
-  [1 << 20, 2],
+  [1 << 20, 3],
 ] as const;
 
 /**
@@ -56,7 +60,8 @@ export async function openParts(options: OpenClientOptions): Promise<{ parts: Pa
     const sections = new Sections(state, pool);
     const directory = new DirectorySource({ transport, state, domain, clock });
     const call = makeCall({ transport, directory, pool, clock });
-    const session = { call, transport, directory, sections, pool, onion, domain, clock };
+    const delay = options.delay ?? randomBelow;
+    const session = { call, transport, directory, sections, pool, onion, domain, clock, delay };
     const tokens = await Tokens.open(session, state);
     const account = new Account(session);
     const people = new People(session, account);
@@ -65,6 +70,7 @@ export async function openParts(options: OpenClientOptions): Promise<{ parts: Pa
       account,
       people,
       inbox: new Inbox(session),
+      series: new ItemSeries(session),
       keyPackages: new KeyPackages(session),
       contacts: new Contacts(session, people),
       groups: new Groups(session),

@@ -4,6 +4,7 @@ import type { Contacts } from "./contacts.ts";
 import type { EventLog } from "./events.ts";
 import type { Groups } from "./groups.ts";
 import type { Inbox } from "./inbox.ts";
+import type { ItemSeries } from "./item-series.ts";
 import type { KeyPackages } from "./key-packages.ts";
 import type { People } from "./people.ts";
 import type { Entry } from "./sections.ts";
@@ -15,6 +16,7 @@ export interface Parts {
   readonly account: Account;
   readonly tokens: Tokens;
   readonly inbox: Inbox;
+  readonly series: ItemSeries;
   readonly keyPackages: KeyPackages;
   readonly people: People;
   readonly contacts: Contacts;
@@ -24,8 +26,8 @@ export interface Parts {
 
 /** Runs `work`, which changes parts in memory and then saves them; when it throws, memory is as before. */
 export async function allOrNothing<T>(parts: Parts, work: () => Promise<T>): Promise<T> {
-  const { account, keyPackages, people, contacts, events } = parts;
-  const restore = [account, keyPackages, people, contacts, events].map((part) => part.snapshot());
+  const { account, series, keyPackages, people, contacts, events } = parts;
+  const restore = [account, series, keyPackages, people, contacts, events].map((part) => part.snapshot());
   try {
     return await work();
   } catch (error) {
@@ -39,3 +41,5 @@ export interface Effect {
   readonly entries: readonly Entry[];
   readonly apply: () => void;
 }
+
+export const NOTHING: Effect = { entries: [], apply: () => undefined };

@@ -1,5 +1,6 @@
 // The reading of the own queue to its end, item by item.
-import { receiveItem } from "./group-receive.ts";
+import { enterGroups } from "./group-join.ts";
+import { missed, receiveItem } from "./group-receive.ts";
 import { allOrNothing, type Parts } from "./parts.ts";
 
 type Exclusive = (work: () => Promise<void>) => Promise<void>;
@@ -13,6 +14,8 @@ export async function readQueue(parts: Parts, wait: () => number, exclusive: Exc
       exclusive,
       (item) => receiveItem(parts, item),
       (began) => overflow(parts, began),
+      // What comes behind a Welcome can be read only by who has entered.
+      () => enterGroups(parts),
     )
   );
 }
@@ -20,9 +23,12 @@ export async function readQueue(parts: Parts, wait: () => number, exclusive: Exc
 // Once an overflow: the mark stays up until something behind the gap was acknowledged.
 const overflow = (parts: Parts, began: boolean): Promise<void> =>
   allOrNothing(parts, async () => {
-    const { events, inbox, session } = parts;
-    if (began) events.add("missedMessages", {});
-    await session.sections.save(inbox.entry(), events.entry());
+    const { events, inbox, session, series } = parts;
+    const gaps = began ? missed(parts) : [];
+    if (began) series.drop();
+    const entries = gaps.flatMap((gap) => gap.entries);
+    await session.sections.save(inbox.entry(), events.entry(), series.entry(), ...entries);
+    for (const { apply } of gaps) apply();
   });
 
 /** Reads what is there now, within the turn that its caller already has. */

@@ -17,4 +17,6 @@ export interface Session {
   readonly domain: Uint8Array;
   /** Unix seconds. */
   readonly clock: () => number;
+  /** A random while, below so many seconds: what several clients would do at once, each does at a moment of its own. */
+  readonly delay: (seconds: number) => number;
 }

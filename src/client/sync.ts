@@ -1,7 +1,13 @@
 // What a `sync` does beside handing events over: requests of others, interrupted work, the queue.
 import { Fault } from "../fault.ts";
 import { ClientError } from "./errors.ts";
+import { change } from "./group-commit.ts";
+import { enterGroups } from "./group-join.ts";
+import { goOnLeaving } from "./group-leave.ts";
 import { flush } from "./group-outbox.ts";
+import { healths, isLeaving } from "./group-record.ts";
+import { recover } from "./group-recovery.ts";
+import type { HeldGroup } from "./groups.ts";
 import { allOrNothing, type Parts } from "./parts.ts";
 import { readQueue } from "./read-queue.ts";
 
@@ -18,18 +24,32 @@ export async function readOffers(parts: Parts): Promise<void> {
   }
 }
 
-/** Goes on with what an interruption left. What cannot be sent now must not keep what has come from being read. */
+/**
+ * Goes on with what an interruption left, and with what has become due. What cannot be sent now must not keep what has come
+ * from being read.
+ */
 export async function resume(parts: Parts): Promise<void> {
+  await enterGroups(parts);
   for (const held of parts.groups.all) {
-    const { mls } = held.state;
-    if (mls === undefined || held.unavailableIn === mls.epoch) continue;
+    if (held.state.mls === undefined) continue;
     try {
+      await recover(parts, held);
+      if (held.state.mls === undefined || held.state.care.health >= healths.diverged) continue;
       await flush(parts, held);
+      await goOnLeaving(parts, held);
+      await commitDue(parts, held);
     } catch (error) {
       if (!(error instanceof ClientError || error instanceof Fault)) throw error;
       if (error.code.startsWith("server/")) throw error;
     }
   }
+}
+
+// Whoever is first commits the proposals that wait; the others' moment passes with the epoch.
+async function commitDue(parts: Parts, held: HeldGroup): Promise<void> {
+  const { mls, commitAt } = held.state;
+  if (mls === undefined || mls.pending.length === 0 || isLeaving(mls)) return;
+  if (parts.session.clock() >= commitAt) await change(parts, held, {});
 }
 
 /** Reads the queue, waiting up to `wait` seconds when there is nothing; then makes up for KeyPackages that were used. */

@@ -220,12 +220,12 @@ describe("client: an identity that a malicious house forged", function () {
       return { ...record, keyPackages: [], lastResort: sealed };
     });
     const contact = alice.client.contacts().find(({ name }) => name === "bob")!;
-    await assert.rejects(alice.client.createGroup(contact), { code: "contact/changed" });
+    await assert.rejects(alice.client.createGroup([contact]), { code: "contact/changed" });
     // Control: for whoever had taken the forged one for bob, it would be bob's.
     const believed = { name: "bob", identity, friendship };
     const { keyPackage: claimed } = await parts.keyPackages.claim(believed, parts.tokens);
     assert.ok(equal(claimed, keyPackage));
     await restore();
-    await alice.client.createGroup(contact);
+    await alice.client.createGroup([contact]);
   });
 });

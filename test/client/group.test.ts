@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import { makeIntroduction } from "../../src/client/credentials.ts";
 import { change } from "../../src/client/group-commit.ts";
+import { healths } from "../../src/client/group-record.ts";
 import { enqueue, flush } from "../../src/client/group-outbox.ts";
-import { joined, type HeldGroup } from "../../src/client/groups.ts";
+import { joined } from "../../src/client/group-join.ts";
+import type { HeldGroup } from "../../src/client/groups.ts";
 import { openParts } from "../../src/client/open.ts";
 import type { Parts } from "../../src/client/parts.ts";
 import type { ClientState } from "../../src/client/state.ts";
@@ -85,17 +87,25 @@ describe("client/group", function () {
     assert.deepEqual(texts(await bob.sync()), ["mallory: still here"]);
   });
 
-  it("spends one token, and no more, on a group that the server does not have", async () => {
+  it("gives a group up that the server does not have, after so many attempts and tokens", async () => {
     const { inbox, groups, tokens, session } = parts;
     const [handle] = await inbox.mintHandles(1);
     const now = session.clock();
-    const mls = await createGroup({ groupId: randomBytes(16), pseudonym: randomBytes(16), handle: handle!, now });
+    const { deliveryKey: senderKey } = await session.directory.current();
+    const ids = { groupId: randomBytes(16), pseudonym: randomBytes(16) };
+    const mls = await createGroup({ ...ids, handle: handle!, senderKey, now });
     const nowhere = groups.add(joined(parts, mls));
     const before = tokens.count("deliver");
     await enqueue(parts, nowhere, { kind: groupMessageKinds.text, body: Buffer.from("anybody?") });
-    await assert.rejects(flush(parts, nowhere), { code: "group/unavailable" });
-    await resume(parts);
+    await assert.rejects(flush(parts, nowhere), { code: "group/diverged" });
     assert.equal(tokens.count("deliver"), before - 1);
+    for (let i = 0; i < 6; i++) {
+      await house.advance(Math.max(0, nowhere.state.care.at - session.clock()) + 1);
+      await resume(parts);
+    }
+    assert.equal(nowhere.state.care.health, healths.stuck);
+    const spent = before - tokens.count("deliver");
+    assert.ok(spent > 1 && spent <= 20, String(spent));
   });
 
   it("refuses a contact whose published KeyPackage is introduced by somebody else", async () => {

@@ -26,7 +26,7 @@ export async function person(house: TestHouse, wrap = (transport: Transport): Tr
   const deviceKey = randomBytes(32);
   const transport = wrap(house.transport());
   const open = (): Promise<TacetClient> =>
-    openClient({ transport, onion: house.onion, statePath, deviceKey, clock: house.now });
+    openClient({ transport, onion: house.onion, statePath, deviceKey, clock: house.now, delay: () => 0 });
   let client = await open();
   return {
     statePath,

@@ -64,7 +64,7 @@ describe("[9.3] a name keeps the key it was first seen with", function () {
     await chiamaka.sync();
 
     const byName = (name: string) => chiamaka.client.contacts().find((contact) => contact.name === name)!;
-    const group = await chiamaka.client.createGroup(byName("benedikt.kranz"), byName("amara.osei"));
+    const group = await chiamaka.client.createGroup([byName("benedikt.kranz"), byName("amara.osei")]);
     await impostor.sync();
     const seen = await amara.sync();
     assert.ok(kinds(seen).includes("identityChanged"));

@@ -14,9 +14,12 @@ export const seen = {
   "qs.claim": "somebody, paying with a token, fetching one sealed KeyPackage",
   "qs.mintHandles": "a queue's owner asking for sealed handles",
   "qs.read": "a queue's owner fetching items sealed by its ratchet",
+  "ds.reserve": "somebody, paying with a token, asking for the id of a group to be",
   "ds.create": "somebody, paying with a token, founding a group of one pseudonym",
   "ds.commit": "a pseudonym changing its group, with the key that opens the group's state for this request",
+  "ds.welcomeInfo": "a pseudonym that was added fetching the tree of its group",
   "ds.send": "a pseudonym sending ciphertext to its group",
+  "ds.sendTo": "a pseudonym sending ciphertext to one other of its group",
 } as const;
 export type Seen = keyof typeof seen;
 

@@ -136,12 +136,23 @@ export async function tell(options: StoryOptions): Promise<Told> {
       `${amara.name} finds ${benedikt.name} by full name and asks to be a contact; ${benedikt.name} accepts`,
     );
     const theirs = await befriend(amara, benedikt);
-    saw("as.discover", "as.connect", "as.readDirect", "qs.claim", "ds.create", "ds.commit", "qs.read");
+    saw(
+      "as.discover",
+      "as.connect",
+      "as.readDirect",
+      "qs.claim",
+      "ds.reserve",
+      "ds.create",
+      "ds.commit",
+      "ds.welcomeInfo",
+      "ds.sendTo",
+      "qs.read",
+    );
 
     narrator.step("they form an MLS group under per-group pseudonyms and talk in both directions");
     const contact = amara.client.contacts().find(({ name }) => name === benedikt.name);
     if (contact === undefined) throw new Error("the demo expected a contact");
-    const group = await amara.client.createGroup(contact);
+    const group = await amara.client.createGroup([contact]);
     await sync(benedikt);
     const joined = benedikt.client.groups().find((one) => one !== theirs);
     if (joined === undefined) throw new Error("the demo expected a second group");
@@ -149,7 +160,7 @@ export async function tell(options: StoryOptions): Promise<Told> {
     expect(texts(await sync(benedikt)).length === 1, "one message");
     await say(joined, "Understood. I go on Thursday, before the tide.");
     expect(texts(await sync(amara)).length === 1, "one message");
-    saw("qs.claim", "ds.create", "ds.commit", "ds.send", "qs.read");
+    saw("qs.claim", "ds.reserve", "ds.create", "ds.commit", "ds.welcomeInfo", "ds.send", "qs.read");
 
     narrator.step(`${amara.name} adds ${chiamaka.name}; the three talk`);
     await befriend(amara, chiamaka);
@@ -168,7 +179,7 @@ export async function tell(options: StoryOptions): Promise<Told> {
     );
     await say(hers, "Good evening, both of you.");
     await Promise.all([sync(amara), sync(benedikt)]);
-    saw("as.discover", "as.connect", "qs.claim", "ds.commit", "ds.send", "qs.read");
+    saw("as.discover", "as.connect", "qs.claim", "ds.commit", "ds.welcomeInfo", "ds.send", "ds.sendTo", "qs.read");
 
     // The ids are noted while all of them are in use.
     for (const { client } of people) needles.push(...client.identifiers());
