@@ -3,12 +3,12 @@
 import type { GroupContext, PublicMessage } from "ts-mls";
 import { framedContentTBSEncoder, toTbs, type FramedContent } from "ts-mls/framedContent.js";
 import { Fault } from "../fault.ts";
-import { allowed, sameBytes, valid, withScratch } from "./codec.ts";
+import { allowed, sameBytes, valid, within, withScratch } from "./codec.ts";
 import { readPublicMessage, writeMessage } from "./messages.ts";
 import { senderKeyOf } from "./policy.ts";
 import type { PendingRemoval } from "./public-state.ts";
 import { proposalRef, signWithLabel, verifyWithLabel } from "./signed.ts";
-import { KEY_LENGTH, SENDER_INDEX, SIGNATURE_LENGTH } from "./suite.ts";
+import { KEY_LENGTH, MAX_MEMBERS, SENDER_INDEX, SIGNATURE_LENGTH } from "./suite.ts";
 
 export type { PendingRemoval };
 
@@ -84,10 +84,11 @@ export function makeRemoval(context: GroupContext, leaf: number, sign: SignMessa
 
 /**
  * Resolves a commit's references: all pending proposals, each once, and nothing else. Returns the leaves they remove.
- * Throws Fault `group/proposals` where the committer knows others than those that are pending.
+ * Throws Fault `group/proposals` where the committer knows others than those that are pending, `group/invalid` for one twice.
  */
 export function resolveReferences(references: readonly Uint8Array[], pending: readonly PendingRemoval[]): number[] {
-  // as many, and each of the pending among them: then none is there twice (section 12.2)
+  within(references.length <= MAX_MEMBERS);
+  references.forEach((ref, i) => valid(references.findIndex((other) => sameBytes(other, ref)) === i)); // 12.2
   if (references.length !== pending.length) throw new Fault("group/proposals");
   return pending.map(({ leaf, message }) =>
     withScratch(KEY_LENGTH, (ref) => {

@@ -100,7 +100,7 @@ describe("pending removals", () => {
     const lists: [FaultCode, ProposalOrRef[]][] = [
       ["group/proposals", [unknown]],
       ["group/proposals", [reference, unknown]],
-      ["group/proposals", [reference, reference]],
+      ["group/invalid", [reference, reference]],
       ["group/proposals", [byValue(removal(3))]],
       ["group/policy", [reference, byValue(removal(3))]],
       // what the references say is checked on: the path is not one of that tree
