@@ -37,7 +37,8 @@ const slots = (size: number): number => (size - 1) / 2;
 
 /**
  * All byte strings are views: of the encoding it was opened from, of what was put in since. Edits change this object
- * only; `clone` first to stage. `wipe` clears what this object computed; the caller wipes the rest.
+ * only; `clone` first to stage. `wipe` clears what this object computed, which its clones use too; the caller wipes the
+ * rest.
  */
 export class PublicTree {
   readonly #nodes: TreeNodes;
