@@ -4,8 +4,8 @@ import type { SizeClass } from "./frame.ts";
 
 export type TokenClass = "invite" | "create" | "discover" | "connect" | "deliver";
 /** Whose signature a request ends with: nobody's, an account's (PROTOCOL.md [5.1]), a queue's owner, a group's member. */
-export type Caller = "anonymous" | "account" | "queue" | "member";
-export type Service = "auth" | "queue" | "delivery";
+type Caller = "anonymous" | "account" | "queue" | "member";
+type Service = "auth" | "queue" | "delivery";
 
 type Limits = Readonly<Record<string, number>>;
 interface Shape<Q, R, L extends Limits = Limits> {

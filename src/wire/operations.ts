@@ -5,7 +5,7 @@ import { id, key, nothing, operation, small } from "./operation.ts";
 import { authOperations, MAX_BATCH } from "./operations-auth.ts";
 import { deliveryOperations, QUEUE_HANDLE_LENGTH } from "./operations-delivery.ts";
 
-export type { Caller, Service, TokenClass } from "./operation.ts";
+export type { TokenClass } from "./operation.ts";
 
 export { MAX_BATCH, QUEUE_HANDLE_LENGTH };
 export const MAX_PRICE = 4;

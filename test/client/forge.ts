@@ -25,6 +25,16 @@ export function forge(house: TestHouse, name: string, userId: Uint8Array = rando
   return { identity: readCredential(Buffer.concat([body, signature])), signer };
 }
 
+/** Leaves a user nothing but the last resort. */
+export async function dropPackages(house: TestHouse, userId: Uint8Array): Promise<void> {
+  const arena = house.arenas.arena();
+  try {
+    await house.store.transact(arena, async (tx) => tx.deleteRange("connectionPackage", userId, 0, 2 ** 48));
+  } finally {
+    arena.close();
+  }
+}
+
 /** Changes a record of the house's store; gives what puts it back. */
 export async function rewrite<T>(
   house: TestHouse,

@@ -20,7 +20,7 @@ import { keyPackageRecord } from "../../src/services/queue/records.ts";
 import { decode, encode } from "../../src/wire/codec.ts";
 import * as documents from "../../src/wire/documents.ts";
 import { startTestHouse, type TestHouse } from "../house.ts";
-import { forge, rewrite, type Forged } from "./forge.ts";
+import { dropPackages, forge, rewrite, type Forged } from "./forge.ts";
 import { befriend, settled, texts, type Person } from "./people.ts";
 
 const DAY = 86400;
@@ -189,8 +189,9 @@ describe("client: an identity that a malicious house forged", function () {
       "connectionPackage",
       signer,
     );
+    await dropPackages(house, bobs.userId);
     const restore = await rewrite(house, "name", Buffer.from("bob"), nameRecord, (record) => {
-      return { ...record, credential: identity.document, packages: [], lastResort };
+      return { ...record, credential: identity.document, lastResort };
     });
     await assert.rejects(alice.client.requestContact("bob"), { code: "contact/changed" });
     await dave.client.requestContact("bob");

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { ClientEvent } from "../../src/client/index.ts";
+import { SKELETON_MAX, skeletonOf } from "../../src/wire/documents.ts";
 import { startTestHouse, type TestHouse } from "../house.ts";
 import { befriend, settled, texts, type Person } from "./people.ts";
 
@@ -8,8 +9,9 @@ const kinds = (events: readonly ClientEvent[]): string[] => events.map(({ kind }
 /** What a malicious house can do about a name: forget who has it, and sign it away to somebody else. */
 async function giveAway(house: TestHouse, name: string): Promise<void> {
   const arena = house.arenas.arena();
+  const place = skeletonOf(Buffer.from(name), Buffer.alloc(SKELETON_MAX));
   try {
-    await house.store.transact(arena, async (tx) => tx.delete("name", Buffer.from(name)));
+    await house.store.transact(arena, async (tx) => tx.delete("name", place));
   } finally {
     arena.close();
   }

@@ -31,7 +31,7 @@ describe("house/intermediate", () => {
     dir = await mkdtemp(join(tmpdir(), "tacet-intermediate-"));
     await createStore({ dir: join(dir, "data"), masterKey });
     await open();
-    await createIdentity(store, arenas, NOW, async (seed) => void rootSeed.set(seed));
+    await createIdentity(store, arenas, NOW, async (seed) => rootSeed.set(seed));
   });
   afterEach(async () => {
     await store.close();

@@ -105,7 +105,8 @@ describe("services/dispatch", () => {
     }
   };
   const discover = payloadOf("as.discover", { name: Buffer.from("name") });
-  const found = { found: 1, credential: Buffer.from("credential"), connectionPackage: Buffer.from("package") };
+  const empty = Buffer.alloc(0);
+  const found = { found: 1, credential: Buffer.from("credential"), clientList: empty, connectionPackage: empty };
 
   it("writes the work, the spent token and the receipt in one batch", async () => {
     const [name, record] = [randomBytes(32), randomBytes(16)];

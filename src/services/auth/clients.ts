@@ -10,8 +10,8 @@ import { digestOf, isChange, keepList, readList, requireNext } from "./client-li
 import { forgetPosition } from "./direct-queue.ts";
 import { clientIdOf } from "./ids.ts";
 import { CREDENTIAL_DAYS, currentCredential, issueCredential, type Authority } from "./issue-credential.ts";
-import { placeOf } from "./names.ts";
-import { accountRecord, dayOf, load, nameRecord, save, type AccountRecord, type NameRecord } from "./records.ts";
+import { loadOwn, placeOf } from "./names.ts";
+import { accountRecord, dayOf, nameRecord, save, type AccountRecord, type NameRecord } from "./records.ts";
 import { dropPackages } from "./packages.ts";
 import { count } from "./uses.ts";
 
@@ -32,8 +32,7 @@ async function change(
 ): Promise<void> {
   const place = placeOf(call, account.name);
   await call.tx.lock("name", place);
-  const record = await load(call, "name", nameRecord, place);
-  if (record === undefined) throw new Fault("server/error");
+  const record = await loadOwn(call, place, userId);
   const number = account.number + 1;
   save(call, "account", accountRecord, userId, { ...account, number, listDigest: digestOf(call, document) });
   save(call, "name", nameRecord, place, name({ ...record, clientList: document }));
@@ -117,8 +116,7 @@ export const renewCredential =
     const { credential, notAfter } = issueCredential(call, authority, user, renewed);
     const place = placeOf(call, account.name);
     await call.tx.lock("name", place);
-    const record = await load(call, "name", nameRecord, place);
-    if (record === undefined) throw new Fault("server/error");
+    const record = await loadOwn(call, place, userId);
     save(call, "account", accountRecord, userId, { ...account, clients });
     if (equal(record.publisher, clientId)) save(call, "name", nameRecord, place, { ...record, credential, notAfter });
     return { credential };

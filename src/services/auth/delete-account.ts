@@ -5,18 +5,17 @@ import { operations } from "../../wire/operations.ts";
 import type { AuthToIssuer, Handler } from "../ports.ts";
 import { signedInAlone } from "./client.ts";
 import { cancelEnd, removeAccount, scheduleEnd } from "./end.ts";
-import { placeOf } from "./names.ts";
-import { accountRecord, load, nameRecord, save, type AccountRecord, type Scope } from "./records.ts";
+import { loadOwn, placeOf } from "./names.ts";
+import { accountRecord, nameRecord, save, type AccountRecord, type Scope } from "./records.ts";
 
 const { hoursToCancel } = operations["as.deleteAccount"].limits;
 const HOUR = 3600;
 
 /** What a discovery must know too. The account's lock is held. */
-async function showEnd(call: Scope, { name }: AccountRecord, endsAt: number): Promise<void> {
+async function showEnd(call: Scope, userId: Uint8Array, { name }: AccountRecord, endsAt: number): Promise<void> {
   const place = placeOf(call, name);
   await call.tx.lock("name", place);
-  const record = await load(call, "name", nameRecord, place);
-  if (record === undefined) throw new Fault("server/error");
+  const record = await loadOwn(call, place, userId);
   save(call, "name", nameRecord, place, { ...record, endsAt });
 }
 
@@ -39,7 +38,7 @@ export const deleteAccount =
     if (account.endsAt !== 0 || attempt !== account.attempt + 1) throw new Fault("account/conflict");
     const end = scheduleEnd(call, userId, Math.ceil(call.now / HOUR) + hoursToCancel);
     save(call, "account", accountRecord, userId, { ...account, ...end, attempt, endedBy: clientId });
-    await showEnd(call, account, end.endsAt);
+    await showEnd(call, userId, account, end.endsAt);
     return { endsAt: end.endsAt };
   };
 
@@ -50,6 +49,6 @@ export const cancelDeletion: Handler<"as.cancelDeletion"> = async ({ userId, cli
   if (account.endsAt === 0) return {};
   cancelEnd(call, account);
   save(call, "account", accountRecord, userId, { ...account, endsAt: 0, endsSlot: 0, endedBy: call.arena.take(16) });
-  await showEnd(call, account, 0);
+  await showEnd(call, userId, account, 0);
   return {};
 };

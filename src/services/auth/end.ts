@@ -1,11 +1,12 @@
 // The end of an account: when it comes, what calls it off, and what goes with it.
 import { randomBytes } from "../../crypto/random.ts";
 import type { Arena, ArenaPool } from "../../memory/arena.ts";
+import { equal } from "../../memory/locked.ts";
 import type { Store } from "../../store/store.ts";
 import type { AuthToIssuer } from "../ports.ts";
 import { giveUp, placeOf } from "./names.ts";
 import { keepPackages } from "./packages.ts";
-import { accountRecord, dayOf, hourOf, isOver, load, type AccountRecord, type Scope } from "./records.ts";
+import { accountRecord, dayOf, hourOf, isOver, load, nameRecord, type AccountRecord, type Scope } from "./records.ts";
 import { forgetUses } from "./uses.ts";
 
 const ALL = 2 ** 48;
@@ -54,7 +55,8 @@ export async function removeAccount(
 ): Promise<void> {
   const place = placeOf(call, account.name);
   await call.tx.lock("name", place);
-  giveUp(call, place);
+  const named = await load(call, "name", nameRecord, place);
+  if (named !== undefined && equal(named.userId, userId)) giveUp(call, place);
   await forgetQueue(call, userId);
   keepPackages(call, userId, []);
   call.tx.deleteRange("clientChange", userId, 0, ALL);

@@ -25,6 +25,13 @@ export async function loadName(call: Scope, name: Uint8Array): Promise<NameRecor
   return record !== undefined && equal(record.name, name) ? record : undefined;
 }
 
+/** The record at the place of an account's own name, whose lock is held. Fault `server/error`: there must be one. */
+export async function loadOwn(call: Scope, place: Uint8Array, userId: Uint8Array): Promise<NameRecord> {
+  const record = await load(call, "name", nameRecord, place);
+  if (record === undefined || !equal(record.userId, userId)) throw new Fault("server/error");
+  return record;
+}
+
 /** Fault `account/name` for what is no user name. */
 export function requireName(name: Uint8Array): void {
   if (!isUserName(name)) throw new Fault("account/name");

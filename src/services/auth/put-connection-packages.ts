@@ -8,9 +8,9 @@ import { operations } from "../../wire/operations.ts";
 import type { Handler } from "../ports.ts";
 import { signedInAny } from "./client.ts";
 import { currentCredential, type Authority } from "./issue-credential.ts";
-import { placeOf } from "./names.ts";
+import { loadOwn, placeOf } from "./names.ts";
 import { keepPackages } from "./packages.ts";
-import { dayOf, kinds, load, nameRecord, PUBLICATIONS, save } from "./records.ts";
+import { dayOf, kinds, nameRecord, PUBLICATIONS, save } from "./records.ts";
 
 /** Last day on which a connection package may be used, at most this far ahead. */
 export const PACKAGE_DAYS = 365;
@@ -28,8 +28,7 @@ export const putConnectionPackages =
 
     const place = placeOf(call, account.name);
     await call.tx.lock("name", place);
-    const record = await load(call, "name", nameRecord, place);
-    if (record === undefined) throw new Fault("server/error");
+    const record = await loadOwn(call, place, userId);
     const whole = encode(operations["as.putConnectionPackages"].request, request, (size) => call.arena.take(size));
     const publication = derive(call.arena.take(32), "publication", undefined, whole);
     // Neither a retry nor a replay may bring back what was handed out since.

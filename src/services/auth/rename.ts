@@ -1,12 +1,11 @@
 // Gives a user another name, once a month. The old one is nobody's for a while.
-import { Fault } from "../../fault.ts";
 import { equal } from "../../memory/locked.ts";
 import { operations } from "../../wire/operations.ts";
 import type { Handler } from "../ports.ts";
 import { signedInAlone } from "./client.ts";
 import { CREDENTIAL_DAYS, issueCredential, type Authority } from "./issue-credential.ts";
-import { giveUp, isFree, placeOf, requireName } from "./names.ts";
-import { accountRecord, dayOf, load, nameRecord, save } from "./records.ts";
+import { giveUp, isFree, loadOwn, placeOf, requireName } from "./names.ts";
+import { accountRecord, dayOf, nameRecord, save } from "./records.ts";
 import { count, onceInThirtyDays } from "./uses.ts";
 
 const { takenNamesPerPeriod } = operations["as.rename"].limits;
@@ -31,8 +30,7 @@ export const rename =
       await count(call, userId, "takenName", takenNamesPerPeriod);
       return { taken: 1, credential: call.arena.take(0) };
     }
-    const record = await load(call, "name", nameRecord, before);
-    if (record === undefined) throw new Fault("server/error");
+    const record = await loadOwn(call, before, userId);
     await onceInThirtyDays(call, userId, "rename");
     const renewed = { ...client, issued: dayOf(call.now) };
     const clients = account.clients.map((one) => (one === client ? renewed : { ...one, issued: 0 }));

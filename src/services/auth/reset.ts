@@ -8,7 +8,7 @@ import { digestOf, keepList, readList, requireNext } from "./client-list.ts";
 import { cancelEnd, forgetQueue } from "./end.ts";
 import { clientIdOf } from "./ids.ts";
 import { issueCredential, type Authority } from "./issue-credential.ts";
-import { loadName, placeOf } from "./names.ts";
+import { loadName, loadOwn, placeOf } from "./names.ts";
 import { dropPackages } from "./packages.ts";
 import {
   accountRecord,
@@ -74,8 +74,7 @@ export const reset =
     await onceInThirtyDays(call, userId, "reset");
     const place = placeOf(call, name);
     await call.tx.lock("name", place);
-    const record = await load(call, "name", nameRecord, place);
-    if (record === undefined) throw new Fault("server/error");
+    const record = await loadOwn(call, place, userId);
     cancelEnd(call, account);
     if (account.profile.length > 0) call.tx.delete("profile", account.profile);
     save(call, "account", accountRecord, userId, {

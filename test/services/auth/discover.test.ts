@@ -79,7 +79,7 @@ describe("services/auth/discover", () => {
       const names = [known[(i + 21) % 3]!, `nobody${i + 20}`] as const;
       const first = i % 2 === 0 ? 0 : 1;
       const taken = [0, 0];
-      taken[first] = await time(names[first]!);
+      taken[first] = await time(names[first]);
       taken[1 - first] = await time(names[1 - first]!);
       if (i >= 0 && taken[0]! > taken[1]!) longer++;
     }

@@ -143,6 +143,6 @@ describe("services/auth/names", () => {
   it("wanted by two at once are one's", async () => {
     const users = await Promise.all(["alice", "bobby"].map((name) => TestUser.register(services, name)));
     const replies = await Promise.all(users.map((user) => rename(user, "carol")));
-    assert.deepEqual(replies.map((reply) => reply.taken).toSorted(), [0, 1]);
+    assert.equal(replies.filter((reply) => reply.taken === 0).length, 1);
   });
 });
