@@ -8,7 +8,7 @@ import {
   type Proposal,
 } from "ts-mls";
 import { sealRecovery } from "./client-recovery.ts";
-import { fresh, membersOf, withPending, type Held } from "./client-state.ts";
+import { fresh, leafOf, membersOf, withPending, type Held } from "./client-state.ts";
 import { guarded, valid, within } from "./codec.ts";
 import { exportGroupKey } from "./group-key.ts";
 import { leafExtensions } from "./key-package.ts";
@@ -61,6 +61,7 @@ export async function makeCommit(held: Held, request: CommitRequest): Promise<Ma
   const { add = [], policy = {}, handle, now } = request;
   const taken = pending.map(({ leaf }) => leaf);
   const remove = (request.remove ?? []).filter((leaf) => !taken.includes(leaf));
+  valid(remove.every((leaf) => leafOf(mls, leaf) !== undefined));
   const packages = add.map((bytes) => {
     const keyPackage = readKeyPackage(bytes);
     checkKeyPackage(keyPackage, mls.groupContext, now);

@@ -64,10 +64,11 @@ function checkOffer(offer: OfferedGroup, senderKey: Uint8Array): Offered {
 /** A context, its policy and its tree, as whoever enters a group must check them. Throws Fault `group/*`. */
 export function checkTreeOf(context: GroupContext, tree: PublicTree, senderKey: Uint8Array): void {
   checkContext(context);
-  const { admins } = checkContextExtensions(context.extensions, senderKey);
+  const { admins, connection } = checkContextExtensions(context.extensions, senderKey);
   valid(sameBytes(tree.treeHash(), context.treeHash));
   checkMembers(tree, context, undefined);
   allowed(admins.every((admin) => tree.leafOf(admin) !== undefined));
+  allowed(!connection || tree.memberCount <= 2);
 }
 
 /** One's own new leaf, with pseudonym and signature key of the old one. Throws Fault `group/policy`, `group/invalid`. */
@@ -90,7 +91,9 @@ export async function makeResync(held: Held, request: ResyncRequest): Promise<Ma
     for (const [, leaf] of offered.tree.leaves()) allowed(ours.holdsSignatureKey(leaf.signaturePublicKey));
   }
   const signatureKeys = { publicKey: own.signaturePublicKey, signKey: Uint8Array.from(mls.signaturePrivateKey) };
-  return enter(offered, { pseudonym, handle: handle ?? handleOf(own), now }, signatureKeys, true);
+  const made = await enter(offered, { pseudonym, handle: handle ?? handleOf(own), now }, signatureKeys, true);
+  // what the old leaf could open
+  return { ...made, consumed: [mls.keySchedule.initSecret, ...Object.values(mls.privatePath.privateKeys)] };
 }
 
 /** The second member of a connection. Throws Fault `group/policy`, `group/invalid`. */

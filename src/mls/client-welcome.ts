@@ -12,6 +12,7 @@ import { allowed, guarded, sameBytes, strictDecode, valid } from "./codec.ts";
 import { exportGroupKey } from "./group-key.ts";
 import { keyPackageRef } from "./signed.ts";
 import { cipherSuite, KEY_LENGTH, SUITE } from "./suite.ts";
+import { checkContext } from "./validation-group.ts";
 
 export interface OpenedWelcome {
   /** Its signature cannot be checked before the tree is there. */
@@ -22,7 +23,7 @@ export interface OpenedWelcome {
 
 const { hash, hpke, kdf } = cipherSuite;
 
-/** Throws Fault `group/invalid`; `group/policy` for pre-shared keys and for a GroupInfo with extensions, as no member of ours makes. */
+/** Throws Fault `group/invalid`, `group/limit`; `group/policy` for pre-shared keys and for a GroupInfo with extensions, as no member of ours makes. */
 export function openWelcome(welcome: Welcome, own: KeyPackage, keys: PrivateKeyPackage): Promise<OpenedWelcome> {
   return guarded(async () => {
     valid(welcome.cipherSuite === SUITE);
@@ -52,7 +53,7 @@ async function openGroupInfo(encrypted: Uint8Array, joinerSecret: Uint8Array): P
   const groupInfo = strictDecode(decodeGroupInfo, groupInfoEncoder, plain);
   allowed(groupInfo.extensions.length === 0);
   const { groupContext, confirmationTag } = groupInfo;
-  valid(groupContext.cipherSuite === SUITE);
+  checkContext(groupContext);
   const [schedule, encryptionSecret] = await deriveKeySchedule(joinerSecret, noPsk, groupContext, kdf);
   try {
     const { confirmationKey } = schedule;

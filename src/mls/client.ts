@@ -29,8 +29,7 @@ import type { PendingRemoval } from "./validation-proposal.ts";
 import { cipherSuite } from "./suite.ts";
 import { pseudonymOf } from "./validation-leaf.ts";
 
-export type { CommitRequest, PolicyChange } from "./client-commit.ts";
-export type { JoinRequest, OfferedGroup, ResyncRequest } from "./client-external.ts";
+export type { CommitRequest } from "./client-commit.ts";
 
 /**
  * A new group of one, who is its admin. `groupId` is at most 32 bytes, reserved at the delivery service; `senderKey` is

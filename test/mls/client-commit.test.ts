@@ -1,8 +1,7 @@
 // One's own commits: roles, what is taken in, what follows by force.
 import assert from "node:assert/strict";
 import { randomBytes } from "../../src/crypto/random.ts";
-import { ClientGroup } from "../../src/mls/client.ts";
-import { createGroup } from "../../src/mls/client.ts";
+import { ClientGroup, createGroup } from "../../src/mls/client.ts";
 import { includes } from "../../src/mls/policy.ts";
 import { identity, newKeyPackage, now, senderKey, World } from "./world.ts";
 
@@ -58,6 +57,7 @@ describe("commits of a client", function () {
     await assert.rejects(alice!.commit({ remove: [0], now }), { code: "group/invalid" });
     await assert.rejects(alice!.commit({ remove: [7], now }), { code: "group/invalid" });
     await assert.rejects(alice!.commit({ remove: [2, 2], now }), { code: "group/invalid" });
+    await assert.rejects(alice!.commit({ remove: [0.5], now }), { code: "group/invalid" });
     await world.step(alice!, { policy: { admins: both } });
     assert.equal(world.clients[2]!.isAdmin(1), true);
     // the new admin removes the old one: the list follows by itself
@@ -133,21 +133,27 @@ describe("commits of a client", function () {
     assert.equal((await alice!.commit({ now })).recovery.length, 0);
   });
 
-  it("let one member get messages of its own: the others see a gap", async () => {
+  it("let one member get messages of its own: the others see a gap, up to a bound", async () => {
     const world = await worldOf(3);
     const [alice, bob, carol] = world.clients;
-    let sender = alice!;
-    for (let i = 0; i < 40; i++) {
+    let [sender, reader] = [alice!, bob!];
+    for (let i = 0; i < 512; i++) {
       const sent = await sender.send(Buffer.from("to bob"));
-      const got = await (i === 0 ? bob! : world.clients[1]!).receive(sent.privateMessage);
+      const got = await reader.receive(sent.privateMessage);
       assert.ok(got.kind === "application");
-      world.clients[1] = got.next as ClientGroup;
-      sender = sent.next;
+      [sender, reader] = [sent.next, got.next];
     }
     const sent = await sender.send(Buffer.from("to all"));
-    for (const client of [world.clients[1]!, carol!]) {
+    for (const client of [reader, carol!]) {
       const got = await client.receive(sent.privateMessage);
       assert.ok(got.kind === "application" && buffer(got.plaintext).toString() === "to all");
     }
+    const later = await sent.next.send(Buffer.from("too far for who missed them all"));
+    await assert.rejects(carol!.receive(later.privateMessage), { code: "group/invalid" });
+    // the next epoch begins at nought
+    const { commit, next } = await later.next.commit({ now });
+    const renewed = await carol!.receive(commit);
+    const fresh = await next.send(Buffer.from("again"));
+    assert.equal((await renewed.next.receive(fresh.privateMessage)).kind, "application");
   });
 });

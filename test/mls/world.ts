@@ -108,7 +108,10 @@ export class World {
         clients.push(received.next);
       }
     }
-    if (by === undefined) clients.push(pending.next);
+    if (by === undefined) {
+      pending.settle();
+      clients.push(pending.next);
+    }
     assert.equal(pending.next.ownLeaf, staged.committer);
     this.clients = clients;
     this.absent = this.absent.filter(({ ownLeaf }) => !removed.includes(ownLeaf));
