@@ -13,6 +13,8 @@ import { accountUseRecord } from "../../src/services/auth/uses.ts";
 import { externalIssuerRecord } from "../../src/house/external.ts";
 import { budgetRecord } from "../../src/services/budget.ts";
 import { friendshipRecord, keyPackageRecord, queueRecord } from "../../src/services/queue/records.ts";
+import { groupRunRecord } from "../../src/services/delivery/run.ts";
+import { groupUseRecord } from "../../src/services/delivery/use.ts";
 import { roomNames } from "../../src/store/rooms.ts";
 import { operations } from "../../src/wire/operations.ts";
 import { fixed, list, struct } from "../../src/wire/codec.ts";
@@ -108,6 +110,8 @@ describe("threat-model/data.md", () => {
     keyPackage: keyPackageRecord,
     friendship: friendshipRecord,
     budget: budgetRecord,
+    groupRun: groupRunRecord,
+    groupUse: groupUseRecord,
     externalIssuer: externalIssuerRecord,
   };
   const unnamed = (room: string, codec: Sized): string[] => {

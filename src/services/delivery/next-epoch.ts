@@ -22,7 +22,7 @@ export interface Advance {
   readonly recovery?: Uint8Array;
   /** Leaf of who commits, in the epoch that ends; undefined for one who joins by its own commit. */
   readonly committer: number | undefined;
-  /** Leaves that go, and whether any of them did not ask for it. */
+  /** Leaves that go, and whether any of them goes by value (run.ts). */
   readonly removed: readonly number[];
   readonly evicts: boolean;
 }

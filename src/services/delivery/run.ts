@@ -46,7 +46,7 @@ export interface Step {
   readonly committer: number | undefined;
   /** Leaves of that epoch. */
   readonly removed: readonly number[];
-  /** Somebody was removed who did not ask for it: that is never undone. */
+  /** Somebody was removed by value: that is never undone. Removals by reference would be pending again. */
   readonly evicts: boolean;
 }
 

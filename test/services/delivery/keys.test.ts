@@ -6,7 +6,7 @@ import { MONTH_SECONDS } from "../../../src/services/delivery/kept.ts";
 import { CHUNK_MAX } from "../../../src/wire/operations-delivery.ts";
 import { keyPair, type KeyPair } from "../services.ts";
 import { agree, epochRecordOf, listen, makeSetting, opened, type Setting } from "./setting.ts";
-import { TestMember, wholeOf } from "./test-member.ts";
+import { type TestMember, wholeOf } from "./test-member.ts";
 
 describe("services/delivery: keys from epoch to epoch", () => {
   let setting: Setting;

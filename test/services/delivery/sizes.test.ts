@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { ITEM_MAX, queueItem } from "../../../src/wire/documents.ts";
 import { decode } from "../../../src/wire/codec.ts";
+import { ArenaPool, type Arena } from "../../../src/memory/arena.ts";
+import { PREAMBLE_LENGTH, sizes } from "../../../src/wire/frame.ts";
 import { agree, listen, makeSetting, recordOf, type Setting } from "./setting.ts";
 import { TestMember } from "./test-member.ts";
 
@@ -35,6 +37,24 @@ describe("services/delivery: sizes", function () {
     await carol.send("one of many");
     await alice.listen();
     assert.deepEqual(alice.heard, ["one of many"]);
+  });
+
+  it("two large requests with the longest states run at once, and a third is refused as busy", () => {
+    const pool = new ArenaPool();
+    const request = (): Arena => {
+      const arena = pool.arena();
+      arena.take(PREAMBLE_LENGTH);
+      arena.take(sizes.large + 16);
+      arena.take(1 << 20); // the state, as it is stored and opened in its place
+      arena.take(1 << 20); // the next one
+      arena.take(400_000); // what goes to the queues
+      return arena;
+    };
+    const running = [request(), request()];
+    assert.throws(request, { code: "server/busy" });
+    running[0]!.close();
+    running.push(request());
+    for (const arena of running) arena.close();
   });
 
   it("a state's record has one of five lengths, whatever the group is", async () => {

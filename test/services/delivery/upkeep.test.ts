@@ -7,7 +7,7 @@ import { groupUseRecord, useName } from "../../../src/services/delivery/use.ts";
 import { sweep } from "../../../src/store/expiry.ts";
 import type { Room } from "../../../src/store/rooms.ts";
 import { ArenaPool } from "../../../src/memory/arena.ts";
-import { TestQueue } from "../queue/test-queue.ts";
+import type { TestQueue } from "../queue/test-queue.ts";
 import type { Services } from "../services.ts";
 import { agree, groupNow, listen, makeSetting, recordOf, type Setting } from "./setting.ts";
 import { TestMember } from "./test-member.ts";
