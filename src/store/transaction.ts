@@ -55,8 +55,8 @@ export class Work implements Transaction {
 
   async lock(room: Room, ...names: Name[]): Promise<void> {
     this.#expect(room);
-    const { locks, sealing } = this.#machinery;
-    const keys = sealing.together(() => names.map((name) => this.#placeOf(room, name).text));
+    const { locks } = this.#machinery;
+    const keys = this.#placesOf(room, names).map(({ text }) => text);
     const missing = [...new Set(keys)].filter((key) => !this.#held.has(key)).sort();
     if (missing.length === 0) return;
     const { rank } = shapeOf(room);
@@ -86,7 +86,9 @@ export class Work implements Transaction {
   }
 
   async getMany(room: Room, names: readonly Name[]): Promise<(Buffer | undefined)[]> {
-    const readings = this.together(() => names.map((name) => this.#begin(this.#point(room, name, undefined))));
+    this.#expect(room, "point");
+    if (shapeOf(room).expires === true) throw new TypeError(`partition of ${room}`);
+    const readings = this.#placesOf(room, names).map((place) => this.#begin(place));
     const missing = readings.filter(({ unwritten }) => unwritten === undefined);
     const stored = await this.#machinery.driver.getMany(missing.map(({ place }) => place.key));
     let next = 0;
@@ -204,6 +206,12 @@ export class Work implements Transaction {
     if (partition === undefined) return this.#placeOf(room, name);
     if (!(name instanceof Uint8Array)) throw new TypeError(`place in ${room}`);
     return locate(this.#machinery.sealing.point(room, name, partition));
+  }
+
+  // Opens the keys once, and not at all for places.
+  #placesOf(room: Room, names: readonly Name[]): Place[] {
+    const find = (): Place[] => names.map((name) => this.#placeOf(room, name));
+    return names.some((name) => name instanceof Uint8Array) ? this.together(find) : find();
   }
 
   // Most names are locked, read and written one after the other: their key is made once.

@@ -97,7 +97,7 @@ export const operations = {
     token: "none",
     price: 0,
     size: small,
-    limits: {},
+    limits: { queuesPerRequest: 1 },
     /** Signed with `ownerKey`, so that who deletes again what is gone gets the same answer. */
     request: struct({ queueId: id, ownerKey: key }),
     reply: nothing,
@@ -109,7 +109,7 @@ export const operations = {
     token: "none",
     price: 0,
     size: small,
-    limits: {},
+    limits: { tokensPerRequest: 1 },
     /** `friendshipToken`: the one that counts now; a request that comes again later does nothing. */
     request: struct({ queueId: id, friendshipToken: key, nextFriendshipToken: key }),
     reply: nothing,
@@ -121,7 +121,7 @@ export const operations = {
     token: "none",
     price: 0,
     size: small,
-    limits: {},
+    limits: { secretsPerRequest: 1 },
     /** `generation`: 1 for the first refresh, then one more each time; one that was taken already changes nothing. */
     request: struct({ queueId: id, generation: u32, ratchetSecret: key }),
     /** The number of the first item on the new chain. */

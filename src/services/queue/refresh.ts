@@ -1,8 +1,7 @@
 // Puts a queue's ratchet on a fresh secret of its owner: a chain that was stolen opens nothing that comes after.
 import { Fault } from "../../fault.ts";
 import type { Handler } from "../ports.ts";
-import { ownedQueue } from "./owner.ts";
-import { queueRecord, save } from "./records.ts";
+import { ownedQueue, saveOwned } from "./owner.ts";
 
 /** Fault `queue/limit` for a generation that is neither the next nor the last one. */
 export const refresh: Handler<"qs.refresh"> = async ({ queueId, generation, ratchetSecret }, call) => {
@@ -11,6 +10,6 @@ export const refresh: Handler<"qs.refresh"> = async ({ queueId, generation, ratc
   if (generation > 0 && generation === queue.generation) return { from: queue.from };
   if (generation !== queue.generation + 1) throw new Fault("queue/limit");
   const from = queue.next;
-  save(call, "queue", queueRecord, queueId, { ...queue, chain: ratchetSecret, generation, from });
+  saveOwned(call, queueId, { ...queue, chain: ratchetSecret, generation, from }, true);
   return { from };
 };

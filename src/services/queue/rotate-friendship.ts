@@ -2,8 +2,8 @@
 import { Fault } from "../../fault.ts";
 import { equal } from "../../memory/locked.ts";
 import type { Handler } from "../ports.ts";
-import { ownedQueue } from "./owner.ts";
-import { friendshipName, friendshipRecord, queueRecord, save } from "./records.ts";
+import { ownedQueue, saveOwned } from "./owner.ts";
+import { friendshipName, friendshipRecord, save } from "./records.ts";
 
 /**
  * Faults `queue/exists` for a token that is taken, `queue/limit` for one that does not count any more: neither a retry
@@ -25,6 +25,6 @@ export const rotateFriendship: Handler<"qs.rotateFriendship"> = async (request, 
   if ((await tx.get("friendship", next)) !== undefined) throw new Fault("queue/exists");
   tx.delete("friendship", old);
   save(call, "friendship", friendshipRecord, next, { queueId });
-  save(call, "queue", queueRecord, queueId, { ...queue, friendship: next });
+  saveOwned(call, queueId, { ...queue, friendship: next }, true);
   return {};
 };
