@@ -28,6 +28,7 @@ export function readList(document: Uint8Array, domain: Uint8Array, userId: Uint8
   if (found.version !== DOCUMENT_VERSION || !equal(found.domain, domain) || !equal(found.userId, userId)) refuse();
   if (clients.length === 0 || clients.some((one, i) => clients.slice(0, i).some((other) => equal(one, other))))
     refuse();
+  if (clients.some((one) => equal(one, found.recoveryKey))) refuse(); // or one theft would be enough for everything
   if (!verify(signature, "clientList", found.signer, body)) refuse();
   return found;
 }

@@ -109,8 +109,8 @@ export const renewCredential =
     const today = dayOf(call.now);
     const user = { userId, name: account.name };
     if (client.issued === today) return { credential: issueCredential(call, authority, user, client).credential };
-    if (client.issued > 0 && client.issued + RENEW_AFTER > today) throw new Fault("account/limit");
-    if (client.issued > 0 && client.issued + CREDENTIAL_DAYS + RENEW_GRACE < today) throw new Fault("account/expired");
+    if (client.issued + RENEW_AFTER > today) throw new Fault("account/limit");
+    if (client.issued + CREDENTIAL_DAYS + RENEW_GRACE < today) throw new Fault("account/expired");
     const renewed = { ...client, issued: today };
     const clients = account.clients.map((one) => (one === client ? renewed : one));
     const { credential, notAfter } = issueCredential(call, authority, user, renewed);

@@ -1,5 +1,6 @@
 // Leaves a sealed connection request for a user or an alias. The answer never tells whether it was kept.
 import { randomFill } from "../../crypto/random.ts";
+import { equal } from "../../memory/locked.ts";
 import { decode, encode, struct, u32 } from "../../wire/codec.ts";
 import { operations } from "../../wire/operations.ts";
 import type { Handler } from "../ports.ts";
@@ -14,11 +15,12 @@ export const targetUseRecord = struct({ count: u32 });
 
 export const connect: Handler<"as.connect"> = async ({ name, offer }, call) => {
   const { arena, tx, now } = call;
-  const found = await loadName(call, name);
-  const target = found !== undefined && !isOver(found, now) ? found : undefined;
   // For an unknown name the same steps are taken under an id that nobody has.
-  const userId = target?.userId ?? randomFill(arena.take(16));
+  const userId = (await loadName(call, name))?.userId ?? randomFill(arena.take(16));
   await tx.lock("directQueue", userId);
+  // Once more: whoever is deleted meanwhile shall not leave a queue behind.
+  const found = await loadName(call, name);
+  const target = found !== undefined && equal(found.userId, userId) && !isOver(found, now) ? found : undefined;
   const partition = dayOf(now);
   const used = await tx.get("targetUse", userId, { partition });
   const count = used === undefined ? 0 : decode(targetUseRecord, used).count;

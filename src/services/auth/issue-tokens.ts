@@ -5,7 +5,7 @@ import { equal } from "../../memory/locked.ts";
 import { decode, encode } from "../../wire/codec.ts";
 import { operations } from "../../wire/operations.ts";
 import type { AuthToIssuer, Handler } from "../ports.ts";
-import { signedIn } from "./client.ts";
+import { signedInAlone } from "./client.ts";
 import { issuanceRecord } from "./records.ts";
 
 const { answersPerBatch } = operations["as.issueTokens"].limits;
@@ -17,7 +17,7 @@ const { answersPerBatch } = operations["as.issueTokens"].limits;
 export const issueTokens =
   (issuer: AuthToIssuer): Handler<"as.issueTokens"> =>
   async ({ userId, clientId, tokenRequest }, call) => {
-    await signedIn(call, { userId, clientId });
+    await signedInAlone(call, { userId, clientId });
     const { epoch, keyId } = issuer.identify(tokenRequest, call.now);
     const name = call.arena.take(userId.length + keyId.length);
     name.set(userId);

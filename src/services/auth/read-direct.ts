@@ -10,8 +10,9 @@ const { itemsPerRead } = operations["as.readDirect"].limits;
 /** Fault `queue/limit` for acknowledging what was never there. */
 export const readDirect: Handler<"as.readDirect"> = async ({ userId, clientId, acknowledge }, call) => {
   const { tx } = call;
-  const { account } = await signedInAny(call, { userId, clientId });
+  // The lock comes first: whoever is deleted meanwhile shall not leave a queue behind.
   await tx.lock("directQueue", userId);
+  const { account } = await signedInAny(call, { userId, clientId });
   const before = await loadQueue(call, userId);
   if (acknowledge >= before.next) throw new Fault("queue/limit");
   const young = await withoutOld(call, userId, before);

@@ -33,7 +33,7 @@ export const kinds = { user: 1, alias: 2 } as const;
 const client = struct({
   clientId: id,
   clientKey: key,
-  /** Day from which its credential counts; 0 when the name has changed since. */
+  /** Day from which its credential counts. */
   issued: u32,
 });
 export type Client = ValueOf<typeof client>;

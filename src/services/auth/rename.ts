@@ -3,7 +3,8 @@ import { equal } from "../../memory/locked.ts";
 import { operations } from "../../wire/operations.ts";
 import type { Handler } from "../ports.ts";
 import { signedInAlone } from "./client.ts";
-import { CREDENTIAL_DAYS, issueCredential, type Authority } from "./issue-credential.ts";
+import { RENEW_AFTER } from "./clients.ts";
+import { issueCredential, type Authority } from "./issue-credential.ts";
 import { giveUp, isFree, loadOwn, placeOf, requireName } from "./names.ts";
 import { accountRecord, dayOf, nameRecord, save } from "./records.ts";
 import { count, onceInThirtyDays } from "./uses.ts";
@@ -32,15 +33,16 @@ export const rename =
     }
     const record = await loadOwn(call, before, userId);
     await onceInThirtyDays(call, userId, "rename");
-    const renewed = { ...client, issued: dayOf(call.now) };
-    const clients = account.clients.map((one) => (one === client ? renewed : { ...one, issued: 0 }));
+    const today = dayOf(call.now);
+    const renewed = { ...client, issued: today };
+    // The others may have theirs renewed at once.
+    const clients = account.clients.map((one) =>
+      one === client ? renewed : { ...one, issued: Math.min(one.issued, today - RENEW_AFTER) },
+    );
     save(call, "account", accountRecord, userId, { ...account, name, clients });
     // Who published stays the one that discoverers are led to, under the new name.
-    const publisher = account.clients.find((one) => equal(one.clientId, record.publisher));
-    const since = record.notAfter - CREDENTIAL_DAYS;
-    const shown =
-      publisher &&
-      issueCredential(call, authority, user, publisher === client ? renewed : { ...publisher, issued: since });
+    const publisher = clients.find((one) => equal(one.clientId, record.publisher));
+    const shown = publisher && issueCredential(call, authority, user, publisher);
     if (!alike) giveUp(call, before);
     save(call, "name", nameRecord, place, { ...record, ...shown, name });
     return { taken: 0, credential: issueCredential(call, authority, user, renewed).credential };

@@ -162,6 +162,7 @@ describe("services/auth/clients", () => {
       user.next([user.client, keys], user.client),
       user.next([...user.keysOf([second]), stray], user.client),
       user.next([user.client, user.client, second.keys, keys], user.client),
+      user.next([...user.keysOf([second]), user.recovery], user.client),
     ]) {
       await assert.rejects(add(list), unfit);
     }

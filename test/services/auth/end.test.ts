@@ -28,11 +28,13 @@ describe("services/auth/end", () => {
   const cancel = (as = user.first, attempt = 1) =>
     services.ask("as.cancelDeletion", { ...whoOf(as), attempt }, as.keys);
   const found = async (name = user.name) => (await services.ask("as.discover", { name })).found;
-  const recoverySignature = (by: KeyPair, attempt: number, userId = user.userId, domain = services.domain) => {
-    const number = Buffer.alloc(4);
-    number.writeUInt32BE(attempt);
-    return sign(Buffer.alloc(64), "deletion", by.secretKey, domain, userId, number);
+  const number = (value: number): Buffer => {
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32BE(value);
+    return bytes;
   };
+  const recoverySignature = (by: KeyPair, attempt: number, userId = user.userId, domain = services.domain) =>
+    sign(Buffer.alloc(64), "deletion", by.secretKey, domain, userId, number(attempt));
 
   /** Leaves a trace in every room that an account can have one in. */
   const live = async () => {
@@ -103,6 +105,38 @@ describe("services/auth/end", () => {
       assert.ok(!opened.some(({ value }) => value.includes(needle)));
     services.now += 90 * DAY;
     await TestUser.register(services, "carol.the.second");
+  });
+
+  it("leaves nothing behind when requests come at the same time", async () => {
+    for (let i = 0; i < 8; i++) {
+      const one = await TestUser.register(services, `somebody.${i}`);
+      const recovery = sign(
+        Buffer.alloc(64),
+        "deletion",
+        one.recovery.secretKey,
+        services.domain,
+        one.userId,
+        number(1),
+      );
+      const offer = Buffer.from("an offer");
+      await services.ask("as.connect", { name: one.name, offer });
+      const profile = { version: 1, token: one.userId.toString("hex"), profile: Buffer.alloc(1024) };
+      const requests = [
+        () => services.ask("as.connect", { name: one.name, offer }),
+        () => services.ask("as.deleteAccount", { ...one.who, attempt: 1, recovery }, one.client),
+        () => one.direct(1),
+        () => one.issue(Buffer.concat([Buffer.from([4, 1]), Buffer.alloc(32, i)])),
+        () => one.put([one.package()], one.package(1)),
+        () => services.ask("as.putProfile", { ...one.who, ...profile, token: Buffer.from(profile.token) }, one.client),
+        () => services.ask("as.connect", { name: one.name, offer }),
+      ];
+      // each of them is the first once
+      const turned = [...requests.slice(i % requests.length), ...requests.slice(0, i % requests.length)];
+      await Promise.allSettled(turned.map((ask) => ask()));
+      await assert.rejects(one.direct(), stranger);
+    }
+    const { nameHeld, ...counted } = (await rooms()).counted;
+    assert.deepEqual([nameHeld, counted], [8, { account: 1, name: 1, clientChange: 1 }]);
   });
 
   it("is called off by any other client within that time, and shows who wanted it", async () => {
