@@ -5,7 +5,14 @@ import { join } from "node:path";
 import { faults } from "../../src/fault.ts";
 import { operations } from "../../src/wire/operations.ts";
 import { sizes } from "../../src/wire/frame.ts";
-import { derivationLabels, hpkeInfo, hpkeReplyExport, mlsGroupKey, signatureLabels } from "../../src/crypto/labels.ts";
+import {
+  derivationLabels,
+  hpkeInfo,
+  hpkeReplyExport,
+  mlsGroupKey,
+  mlsGroupKeyRecovery,
+  signatureLabels,
+} from "../../src/crypto/labels.ts";
 import { quoted, readDocument, root, withPart, writtenPart } from "./markdown.ts";
 import { lengthTable, operationTable, refusalTable } from "./protocol-tables.ts";
 
@@ -89,8 +96,10 @@ describe("docs/PROTOCOL.md", () => {
     const shared = Object.entries(derivationLabels).filter(([purpose]) => !own.includes(purpose));
     const labels = [...shared.map(([, label]) => label), ...Object.values(signatureLabels), ...Object.values(hpkeInfo)];
     const missing = (within: string): string[] =>
-      [...labels, hpkeReplyExport, mlsGroupKey].filter((label) => !within.includes(`\`${label}`));
+      [...labels, hpkeReplyExport, mlsGroupKey, mlsGroupKeyRecovery].filter(
+        (label) => !within.includes(`\`${label}\``),
+      );
     assert.deepEqual(missing(text), []);
-    assert.equal(missing(text.replaceAll(`\`${mlsGroupKey}`, "")).length, 1);
+    assert.equal(missing(text.replaceAll(`\`${mlsGroupKey}\``, "")).length, 1);
   });
 });
