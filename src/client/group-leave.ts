@@ -1,6 +1,8 @@
 // Leaving a group: one's own removal is proposed, and the next commit of somebody else takes it in.
+import { Fault } from "../fault.ts";
 import { ClientError } from "./errors.ts";
 import { change } from "./group-commit.ts";
+import { missedProposals } from "./group-health.ts";
 import { deliver, flush } from "./group-outbox.ts";
 import { endedGroup, healths, isLeaving } from "./group-record.ts";
 import { draft, keep } from "./group-request.ts";
@@ -32,7 +34,13 @@ export async function goOnLeaving(parts: Parts, held: HeldGroup): Promise<void> 
     const { proposal } = await mls.leave();
     const request = { groupId, groupKey: await mls.groupKey(), leaf: mls.ownLeaf, proposal };
     await draft(parts, "ds.leave", request, (pending) => keep(parts, held, { ...held.state, pending }));
-    if ((await deliver(parts, held)) !== "done") continue;
+    const outcome = await deliver(parts, held).catch(async (error: unknown) => {
+      // The house wants it, too, and asked first.
+      if (!(error instanceof Fault && error.code === "group/policy")) throw error;
+      await missedProposals(parts, held);
+      return "again" as const;
+    });
+    if (outcome !== "done") continue;
     if (held.state.mls?.epoch !== mls.epoch) continue;
     const taken = await held.state.mls.takeProposal(proposal);
     return keep(parts, held, { ...held.state, mls: taken });

@@ -73,10 +73,11 @@ const settle = (parts: Parts, held: HeldGroup, state: GroupState): Promise<void>
     await keep(parts, held, next, parts.events.entry());
   });
 
-// From the newest key on; from older ones only where the house said that it went back to them.
+// From the newest key on; then from the one before, as the key of this epoch may not be the one that the house was given;
+// from older ones only where the house said that it went back to them.
 async function startsOf(mls: ClientGroup, { keys, care }: GroupState): Promise<PastKey[]> {
   const own = { epoch: mls.epoch, groupKey: await mls.groupKey(), leaf: mls.ownLeaf };
-  return [own, ...keys.filter(({ epoch }) => care.back > 0 && epoch + 1 >= care.back)];
+  return [own, ...keys.filter(({ epoch }, i) => i === 0 || (care.back > 0 && epoch + 1 >= care.back))];
 }
 
 async function wayBack(parts: Parts, held: HeldGroup): Promise<boolean> {
@@ -84,6 +85,7 @@ async function wayBack(parts: Parts, held: HeldGroup): Promise<boolean> {
   if (mls === undefined) return true;
   for (const start of await startsOf(mls, held.state)) {
     const reached = await climb(parts, held, mls, start);
+    if (reached.epoch < mls.epoch && held.state.care.back === 0) continue;
     const info = await unlessRefused(() => readEpoch(parts, held, reached.groupKey));
     if (info === undefined) continue;
     if (reached.epoch === mls.epoch && start.epoch === mls.epoch) {

@@ -39,6 +39,11 @@ export class Group {
     this.#turn = turn;
   }
 
+  /** 16 bytes by which the group is known again after a restart. The house knows them: keep them on this machine. */
+  get id(): Uint8Array {
+    return this.#held.state.groupId;
+  }
+
   /** False once this client was removed. */
   get active(): boolean {
     return this.#held.state.mls !== undefined;
@@ -72,7 +77,7 @@ export class Group {
     }));
   }
 
-  get admins(): Member[] {
+  admins(): Member[] {
     return this.members().filter(({ admin }) => admin);
   }
 
