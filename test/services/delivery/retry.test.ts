@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { setTimeout as pause } from "node:timers/promises";
 import { randomBytes } from "../../../src/crypto/random.ts";
 import type { RequestOf } from "../../../src/wire/operations.ts";
+import { spawnHouse } from "../../spawn-house.ts";
 import { startTestHouse, type TestHouse } from "../../house.ts";
 import { pay, rawAccount, rawHouse, type RawHouse } from "../../raw-account.ts";
-import { keySigner, replyOf } from "../../raw-client.ts";
+import { type keySigner, replyOf } from "../../raw-client.ts";
 import { rawPair, rawQueue, type RawGroup } from "../../raw-group.ts";
 
 describe("services/delivery: an answer that was lost", function () {
@@ -87,5 +89,62 @@ describe("services/delivery: an answer that was lost", function () {
       requestId: randomBytes(16),
     } as const;
     for (let i = 0; i < 2; i++) assert.equal((await raw.ask(same)).code, "group/unavailable");
+  });
+});
+
+describe("services/delivery: kill -9", function () {
+  this.timeout(60_000);
+
+  it("[4.3] leaves a commit under way whole or undone; the same request again ends it, and it is taken once", async () => {
+    const house = await spawnHouse();
+    let raw = await rawHouse(house);
+    try {
+      const account = await rawAccount(house, raw, "killed.answer");
+      const [creates, delivers] = [await account.draw("create"), await account.draw("deliver")];
+      const queues = [await rawQueue(raw, creates), await rawQueue(raw, creates)] as const;
+      const { groupId, ...group } = await rawPair(house, raw, queues, { create: creates, deliver: delivers });
+      let { founder, groupKey } = group;
+      const commits: Buffer[] = [];
+      let unanswered = 0;
+      for (const delay of [0, 4, 8, 16]) {
+        const made = await founder.commit({ now: house.now() });
+        const by = founder;
+        const same = {
+          operation: "ds.commit",
+          request: {
+            groupId,
+            groupKey,
+            nextGroupKey: made.nextGroupKey,
+            leaf: by.ownLeaf,
+            commit: made.commit,
+            groupInfo: made.groupInfo,
+            welcome: Buffer.alloc(0),
+            recovery: made.recovery,
+          },
+          signer: (...parts: Uint8Array[]) => by.signWithLeaf("request", ...parts),
+          token: pay("ds.commit", delivers),
+          requestId: randomBytes(16),
+        } as const;
+        const asked = raw.ask(same).catch(() => undefined);
+        await pause(delay);
+        await house.kill();
+        if ((await asked) === undefined) unanswered++;
+        raw.close();
+        await house.start();
+        raw = await rawHouse(house);
+        for (let i = 0; i < 2; i++) assert.equal((await raw.ask(same)).code, "ok");
+        commits.push(Buffer.from(made.commit));
+        [founder, groupKey] = [made.next, made.nextGroupKey];
+      }
+      assert.ok(unanswered > 0, "no request was cut off");
+      for (const { queueId, signer } of queues) {
+        const reply = await raw.ask({ operation: "qs.read", request: { queueId, acknowledge: 0, wait: 0 }, signer });
+        const { length } = replyOf("qs.read", reply).items;
+        assert.equal(length, 1 + commits.length); // the first commit or the Welcome, then each of these once
+      }
+    } finally {
+      raw.close();
+      await house.remove();
+    }
   });
 });
