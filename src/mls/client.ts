@@ -16,7 +16,7 @@ import { makeLeave, takeProposal } from "./client-proposals.ts";
 import { takeApplication, takeCommit } from "./client-receive.ts";
 import { openRecovery } from "./client-recovery.ts";
 import type { Member, PendingCommit, Received, Sent } from "./client-results.ts";
-import { fresh, leafOf, membersOf, readHeld, settler, treeOf, writeHeld, type Held } from "./client-state.ts";
+import { fresh, leafOf, membersOf, readHeld, settler, writeHeld, type Held } from "./client-state.ts";
 import { openWelcome } from "./client-welcome.ts";
 import { guarded, valid } from "./codec.ts";
 import { clientConfig, paddedTo } from "./config.ts";
@@ -26,6 +26,7 @@ import { readHandshakeOrPrivate, readKeyPackage, readRatchetTree, readWelcome, w
 import { contextExtensions, includes, policyOf, type GroupPolicy } from "./policy.ts";
 import { checkPrivatePath } from "./private-path.ts";
 import type { PendingRemoval } from "./validation-proposal.ts";
+import { PublicTree } from "./public-tree.ts";
 import { cipherSuite } from "./suite.ts";
 import { pseudonymOf } from "./validation-leaf.ts";
 
@@ -85,15 +86,16 @@ export async function joinFromWelcome(
   const message = readWelcome(welcome);
   const own = readKeyPackage(keyPackage);
   const keys = readPrivateKeys(privateKeys);
-  await openWelcome(message, own, keys);
+  const { groupInfo } = await openWelcome(message, own, keys);
   const nodes = readRatchetTree(tree);
+  const publicTree = PublicTree.from(nodes);
+  // before the library sees it, which takes longer over a tree that nobody could have made
+  checkTreeOf(groupInfo.groupContext, publicTree, senderKey);
   const state = await guarded(() =>
     joinGroup(message, own, keys, emptyPskIndex, cipherSuite, nodes, undefined, clientConfig),
   );
-  const held = fresh(state);
-  checkTreeOf(state.groupContext, treeOf(held), senderKey);
   checkPrivatePath(state);
-  return new ClientGroup(held);
+  return new ClientGroup(fresh(state, publicTree));
 }
 
 /** The second member of a connection, by a commit of its own. Throws Fault `group/policy`, `group/invalid`, `group/limit`. */
