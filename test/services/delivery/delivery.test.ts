@@ -304,6 +304,31 @@ describe("services/delivery", () => {
       assert.deepEqual(bob.heard, ["good"]);
     });
 
+    it("[8.7] to one member reaches its queue alone, and the others can still read what comes after", async () => {
+      await pair();
+      await bob.add(carol);
+      for (const member of [alice, bob, carol]) await member.listen();
+      const before = await alice.queue.ask();
+      const request = { ...(await carol.sending("for alice only")), recipient: alice.group.ownLeaf };
+      const unavailable = { code: "group/unavailable" };
+      await assert.rejects(services.ask("ds.sendTo", request, bob.group), { code: "auth/signature" });
+      await assert.rejects(
+        services.ask("ds.sendTo", { ...request, groupKey: randomBytes(32) }, carol.group),
+        unavailable,
+      );
+      for (const recipient of [carol.group.ownLeaf, 9, 0xffffffff])
+        await assert.rejects(services.ask("ds.sendTo", { ...request, recipient }, carol.group), {
+          code: "group/invalid",
+        });
+      assert.equal((await alice.queue.ask()).reply.items.length, before.reply.items.length);
+      assert.equal((await services.asked("ds.sendTo", request, carol.group)).writes, 3);
+      await carol.send("for both");
+      await bob.listen();
+      await alice.listen();
+      assert.deepEqual(bob.heard, ["for both"]);
+      assert.deepEqual(alice.heard, ["for alice only", "for both"]);
+    });
+
     it("of 16 at once arrives 16 times", async () => {
       await pair();
       const requests = [];

@@ -79,6 +79,36 @@ describe("services/delivery: external commits", () => {
       agree([alice, bob, carol]);
     });
 
+    it("[8.11] of a resync, a commit and a leave at once, one takes the epoch on, whichever comes first", async () => {
+      const { services } = setting;
+      for (let first = 0; first < 3; first++) {
+        const commit = await alice.committing({});
+        const resync = await carol.resyncing(await carol.group.groupKey());
+        const leave = await bob.leaving();
+        const asks = [
+          () => services.ask("ds.commit", commit.request, alice.group),
+          () => services.ask("ds.resync", resync.request, carol.group),
+          () => services.ask("ds.leave", leave, bob.group),
+        ];
+        const order = [first, (first + 1) % 3, (first + 2) % 3];
+        const results = await Promise.allSettled(order.map((i) => asks[i]!()));
+        const [done = "", redone = ""] = [0, 1].map((i) => results[order.indexOf(i)]!.status);
+        assert.equal([done, redone].filter((status) => status === "fulfilled").length, 1);
+        // A leave that came first waits for the commit, which did not have it, or for the house after the resync.
+        if (done === "fulfilled") alice.group = commit.pending.next;
+        else carol.group = resync.pending.next;
+        const winner = done === "fulfilled" ? alice : carol;
+        const now = await groupNow(services, winner.groupId, await winner.group.groupKey());
+        assert.equal(now?.epoch, winner.group.epoch);
+        assert.equal(now?.pending.length, first === 2 ? 1 : 0);
+        if (first < 2) {
+          await listen(setting.members.filter((member) => member !== winner));
+          await winner.listen();
+          agree(setting.members);
+        }
+      }
+    });
+
     it("[8.11] is for the member of that leaf alone, in this epoch, and evicts nobody", async () => {
       const { services } = setting;
       const { request } = await carol.resyncing(await carol.group.groupKey());
