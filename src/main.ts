@@ -11,6 +11,7 @@ import type { ListenLimits } from "./http/limits.ts";
 import { listen } from "./http/listen.ts";
 import { openHouse as wireHouse, type House } from "./house/house.ts";
 import { bytesKeptFromSwap } from "./house/swap.ts";
+import { tellMissing } from "./hardening/measures.ts";
 import { policyOf } from "./house/policy-config.ts";
 import type { TokenPolicy } from "./house/policy.ts";
 import { startUpkeep } from "./house/upkeep.ts";
@@ -213,6 +214,7 @@ export async function openHouse(options: {
       let reached = (): void => undefined;
       const network = new Promise<void>((resolve) => (reached = resolve));
       observe.event("start");
+      tellMissing(observe);
       serving = await serve({
         store,
         arenas,

@@ -1,11 +1,13 @@
 // A house in a process of its own, without Tor: what can be killed, frozen and measured from outside.
 // Arguments: data directory, key file, socket. Prints READY, then serves until SIGTERM.
+import { exposeCollector } from "../src/cli/collector.ts";
 import { serve } from "../src/main.ts";
 import { ArenaPool } from "../src/memory/arena.ts";
 import { makeObserver } from "../src/observe/observer.ts";
 import { loadKeyFile } from "../src/store/master-key.ts";
 import { openStore } from "../src/store/store.ts";
 
+exposeCollector();
 const [dir = "", keyFile = "", socketPath = ""] = process.argv.slice(2);
 const masterKey = await loadKeyFile(keyFile);
 const store = await openStore({ dir, masterKey, reserveBytes: 0 });

@@ -5,6 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { hardened } from "../src/hardening/launch.ts";
 import { createIdentity } from "../src/house/identity.ts";
 import { ArenaPool } from "../src/memory/arena.ts";
 import { createKeyFile, loadKeyFile } from "../src/store/master-key.ts";
@@ -32,7 +33,14 @@ export interface SpawnedHouse {
 
 const entry = fileURLToPath(new URL("./house-process.ts", import.meta.url));
 
-export async function spawnHouse(options: { nodeFlags?: string[] } = {}): Promise<SpawnedHouse> {
+export interface SpawnOptions {
+  readonly nodeFlags?: readonly string[];
+  /** Without what `tacet start` does for its process: to see what that buys. */
+  readonly bare?: boolean;
+}
+
+/** The house runs in an environment as `tacet start` makes it. */
+export async function spawnHouse({ nodeFlags = [], bare = false }: SpawnOptions = {}): Promise<SpawnedHouse> {
   const dir = await mkdtemp(join(tmpdir(), "tacet-proc-"));
   const [dataDir, keyFile, socketPath] = [join(dir, "data"), join(dir, "master.key"), join(dir, "house.sock")];
   await createKeyFile(keyFile);
@@ -47,10 +55,9 @@ export async function spawnHouse(options: { nodeFlags?: string[] } = {}): Promis
   let onion = "";
   let invitations: string[] = [];
   const start = async (): Promise<void> => {
-    const flags = ["--import", "tsx", ...(options.nodeFlags ?? [])];
-    child = spawn(process.execPath, [...flags, entry, dataDir, keyFile, socketPath], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
+    const args = [...nodeFlags, "--import", "tsx", entry, dataDir, keyFile, socketPath];
+    const [command, words] = bare ? [process.execPath, args] : hardened(args);
+    child = spawn(command, words, { stdio: ["ignore", "pipe", "inherit"] });
     let printed = "";
     await new Promise<void>((resolve, reject) => {
       child.once("exit", (code) => reject(new Error(`house ended with ${code}`)));

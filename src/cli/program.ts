@@ -1,6 +1,7 @@
 // The command line: its commands, their options and their help.
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { exampleConfig } from "../config/example.ts";
+import { check } from "./check.ts";
 import { readChecked } from "./checked.ts";
 import type { Houses } from "./houses.ts";
 import { init } from "./init.ts";
@@ -71,6 +72,13 @@ export async function run(args: readonly string[], options: ProgramOptions): Pro
     .action(async (count: number, given: { config: string }) => {
       await invite({ ...given, count }, await houses(), terminal, clock);
     });
+  let exit: number = exits.done;
+  command(
+    "check",
+    "Say of each protection of the process, as `start` has it, what it buys and whether it holds.",
+  ).action(() => {
+    if (!check(terminal)) exit = exits.missing;
+  });
   const config = program.command("config").description("Show or check a configuration.");
   config
     .command("example")
@@ -92,7 +100,7 @@ export async function run(args: readonly string[], options: ProgramOptions): Pro
 
   try {
     await program.parseAsync([...args], { from: "user" });
-    return exits.done;
+    return exit;
   } catch (error) {
     if (!(error instanceof CommanderError)) return report(terminal, error);
     // commander has printed its line or its help

@@ -9,6 +9,13 @@ export const events = {
   "scrub-failed": "a memory scrub did not finish and is repeated",
   "memory-swappable":
     "the system locks less memory than requests may fill, they could be swapped out: raise memlock, see ulimit -l",
+  "freed-memory-kept": "freed memory is not overwritten: see tacet check",
+  "late-binding": "libraries are bound late and may save registers: see tacet check",
+  "no-collection": "nothing is collected when the house gets quiet: see tacet check",
+  "core-dumps-on": "a crash may write memory to disk: see tacet check",
+  "debugger-open": "a debugger is or can be opened: see tacet check",
+  "options-added": "somebody added options for the runtime, which may write out memory: see tacet check",
+  "prototypes-open": "the prototype of all objects can be reached by its name: see tacet check",
   "connections-full": "the limit of connections is reached: new ones are turned away",
   "listener-failed": "the listening socket failed",
   "store-reopened": "the store was closed and reopened after a write error",

@@ -74,6 +74,12 @@ export const folders: readonly Folder[] = [
     node: [...files, ...timers],
   },
   {
+    path: "src/hardening",
+    house: ["src/memory", "src/house/swap.ts", "src/observe"],
+    packages: [],
+    node: [...files, "inspector"],
+  },
+  {
     path: "src/admin",
     house: ["src/main.ts", "src/client", "src/config", "src/observe", "src/fault.ts", "tor", "tokens"],
     packages: [],
@@ -81,7 +87,17 @@ export const folders: readonly Folder[] = [
   },
   {
     path: "src/cli",
-    house: ["src/main.ts", "src/client", "src/config", "src/observe", "src/admin", "src/fault.ts", "tor", "tokens"],
+    house: [
+      "src/main.ts",
+      "src/client",
+      "src/config",
+      "src/hardening",
+      "src/observe",
+      "src/admin",
+      "src/fault.ts",
+      "tor",
+      "tokens",
+    ],
     packages: ["commander", "tsx"],
     node: [...files, ...timers, "child_process", "crypto", "process", "readline", "readline/promises", "v8", "vm"],
   },

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
-import { fork, type ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { hardened } from "../../src/hardening/launch.ts";
 import { ask, httpHead } from "../http/envelope-client.ts";
 import { cannotRead, scanProcess } from "./process-memory.ts";
 import { sendForeign, sendTraffic, type Target } from "./residue-traffic.ts";
@@ -23,10 +25,9 @@ describe("memory/residue", () => {
 
   const startServer = async (mode: "clean" | "leaky" | "collecting"): Promise<Target & { pid: number }> => {
     const socketPath = join(folder, mode);
-    child = fork(new URL("residue-server.ts", import.meta.url), [socketPath, mode], {
-      execArgv: ["--import", "tsx"],
-      stdio: ["ignore", "ignore", "inherit", "ipc"],
-    });
+    const script = fileURLToPath(new URL("residue-server.ts", import.meta.url));
+    const command = hardened(["--import", "tsx", script, socketPath, mode]);
+    child = spawn(...command, { stdio: ["ignore", "ignore", "inherit", "ipc"] });
     const [said] = (await Promise.race([once(child, "message"), once(child, "exit")])) as [unknown];
     const { serverKey } = (said ?? {}) as { serverKey?: string };
     assert.ok(serverKey !== undefined, "the server started");

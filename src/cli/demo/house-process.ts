@@ -5,6 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { hardened } from "../../hardening/launch.ts";
 
 export interface HouseProcess {
   readonly onion: string;
@@ -20,7 +21,7 @@ export interface HouseProcess {
 const executable = fileURLToPath(new URL("../tacet.mjs", import.meta.url));
 
 const command = (args: readonly string[]): ChildProcess =>
-  spawn(process.execPath, [executable, ...args, "--json"], { stdio: ["ignore", "pipe", "pipe"] });
+  spawn(...hardened([executable, ...args, "--json"]), { stdio: ["ignore", "pipe", "pipe"] });
 
 /** The JSON lines a command prints, in order; throws with its last words when it ends before the next one. */
 function answers(child: ChildProcess): () => Promise<Record<string, unknown>> {

@@ -1,0 +1,2 @@
+// Loaded before anything else: SIGUSR1, at which Node would open an inspector on TCP, does nothing.
+process.on("SIGUSR1", () => undefined);
