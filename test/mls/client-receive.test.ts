@@ -1,6 +1,6 @@
 // What a member refuses of other members, whatever the server let through: the rules are the server's.
 import assert from "node:assert/strict";
-import { type ClientState, type CreateCommitOptions, type Extension, type Proposal } from "ts-mls";
+import { type ClientState, type Extension, type Proposal } from "ts-mls";
 import { randomBytes } from "../../src/crypto/random.ts";
 import type { FaultCode } from "../../src/fault.ts";
 import type { ClientGroup } from "../../src/mls/client.ts";
@@ -93,7 +93,7 @@ describe("commits that a client refuses", function () {
   });
   // the library refuses to make these, so the lists are changed afterwards
   const twice = async (state: ClientState, proposal: Proposal): Promise<Uint8Array> => {
-    const honest = await rawCommit(state, { forcePath: true } as CreateCommitOptions);
+    const honest = await rawCommit(state, { forcePath: true });
     return resigned(state, honest, (commit) => ({
       ...commit,
       proposals: [...commit.proposals, { proposalOrRefType: "proposal", proposal }, ...commit.proposals],

@@ -3,123 +3,31 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
-import type { ClientState, Extension, LeafNode, MlsPrivateMessage, MlsPublicMessage, Proposal } from "ts-mls";
-import type { CiphersuiteImpl, RatchetTree } from "ts-mls";
-import { mlsSuites } from "../../src/crypto/mls-provider.ts";
+import type { ClientState, LeafNode, MlsPrivateMessage, Proposal, RatchetTree } from "ts-mls";
 import { randomBytes } from "../../src/crypto/random.ts";
+import {
+  NAME,
+  suite,
+  EXTENSION,
+  empty,
+  same,
+  keyPackage,
+  config,
+  create,
+  add,
+  removal,
+  contextOf,
+  commit,
+  receive,
+  members,
+  step,
+  isPublicCommit,
+  replace,
+  validate,
+  senders,
+  externalSenders,
+} from "./bare.ts";
 import { type Library, loadPatched, loadStock } from "./stock.ts";
-
-const NAME = "MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519";
-const suite = mlsSuites[NAME] as unknown as CiphersuiteImpl;
-const EXTENSION = 0xf222;
-const empty = new Uint8Array(0);
-const hour = 3600n;
-const time = BigInt(Math.floor(Date.now() / 1000));
-const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
-
-// --- a small client of the bare library ---
-type Keys = Awaited<ReturnType<typeof keyPackage>>;
-const keyPackage = (lib: Library, cs = suite, credentialType: "basic" = "basic") =>
-  lib.mls.generateKeyPackage(
-    { credentialType, identity: Uint8Array.from(randomBytes(16)) },
-    { versions: ["mls10"], ciphersuites: [NAME], extensions: [EXTENSION], proposals: [], credentials: ["basic"] },
-    { notBefore: time - hour, notAfter: time + hour },
-    [],
-    cs,
-  );
-const acceptAny: typeof import("ts-mls").defaultAuthenticationService = { validateCredential: async () => true };
-const config = (lib: Library) => ({
-  keyRetentionConfig: lib.mls.defaultKeyRetentionConfig,
-  lifetimeConfig: lib.mls.defaultLifetimeConfig,
-  keyPackageEqualityConfig: lib.mls.defaultKeyPackageEqualityConfig,
-  paddingConfig: lib.mls.defaultPaddingConfig,
-  authService: acceptAny,
-});
-async function create(lib: Library, extensions: Extension[] = []): Promise<ClientState> {
-  const keys = await keyPackage(lib);
-  return lib.mls.createGroup(randomBytes(16), keys.publicPackage, keys.privatePackage, extensions, suite, config(lib));
-}
-const add = (keys: Keys): Proposal => ({ proposalType: "add", add: { keyPackage: keys.publicPackage } });
-const removal = (removed: number): Proposal => ({ proposalType: "remove", remove: { removed } });
-const contextOf = (extensions: Extension[]): Proposal => ({
-  proposalType: "group_context_extensions",
-  groupContextExtensions: { extensions },
-});
-const commit = (lib: Library, state: ClientState, extraProposals: Proposal[] = []) =>
-  lib.mls.createCommit(
-    { state, cipherSuite: suite },
-    { extraProposals, wireAsPublicMessage: true, ratchetTreeExtension: true },
-  );
-type Made = Awaited<ReturnType<typeof commit>>;
-const receive = async (lib: Library, state: ClientState, made: Made): Promise<ClientState> => {
-  const message = made.commit as MlsPublicMessage;
-  return (await lib.mls.processMessage(message, state, lib.mls.emptyPskIndex, lib.mls.acceptAll, suite)).newState;
-};
-const join_ = (lib: Library, made: Made, keys: Keys): Promise<ClientState> => {
-  assert.ok(made.welcome);
-  const { publicPackage, privatePackage } = keys;
-  const none = undefined;
-  const psks = lib.mls.emptyPskIndex;
-  return lib.mls.joinGroup(made.welcome, publicPackage, privatePackage, psks, suite, none, none, config(lib));
-};
-/** Members 0 to n-1, the first of whom added the others. */
-async function members(lib: Library, n: number, extensions: Extension[] = []): Promise<ClientState[]> {
-  const creator = await create(lib, extensions);
-  const keys = await Promise.all(Array.from({ length: n - 1 }, () => keyPackage(lib)));
-  if (keys.length === 0) return [creator];
-  const made = await commit(lib, creator, keys.map(add));
-  return [made.newState, ...(await Promise.all(keys.map((k) => join_(lib, made, k))))];
-}
-/** `states[by]` commits and everyone still in takes it; blank where one was removed. */
-async function step(lib: Library, states: ClientState[], by: number, proposals: Proposal[] = []): Promise<Made> {
-  const made = await commit(lib, states[by]!, proposals);
-  const gone = proposals.map((p) => ("remove" in p ? p.remove.removed : -1));
-  for (const [i, state] of states.entries()) {
-    if (i === by) states[i] = made.newState;
-    else if (!gone.includes(state.privatePath.leafIndex)) states[i] = await receive(lib, state, made);
-  }
-  return made;
-}
-const isPublicCommit = (made: Made) => {
-  assert.ok(made.commit.wireformat === "mls_public_message");
-  const { content } = made.commit.publicMessage;
-  assert.ok(content.contentType === "commit");
-  return content.commit;
-};
-/** The external commit by which the member of `state` takes a new leaf, on the group as `group` has it. */
-async function replace(lib: Library, state: ClientState, group: ClientState) {
-  const own = state.ratchetTree[2 * state.privatePath.leafIndex];
-  assert.ok(own?.nodeType === "leaf");
-  const { publicPackage, privatePackage } = await lib.mls.generateKeyPackageWithKey(
-    own.leaf.credential,
-    own.leaf.capabilities,
-    { notBefore: time - hour, notAfter: time + hour },
-    [],
-    { signKey: state.signaturePrivateKey, publicKey: own.leaf.signaturePublicKey },
-    suite,
-  );
-  const info = await lib.mls.createGroupInfoWithExternalPub(group, [], suite);
-  const tree = group.ratchetTree;
-  return lib.mls.joinGroupExternal(info, publicPackage, privatePackage, true, suite, tree, config(lib));
-}
-const validate = async (lib: Library, tree: RatchetTree, state: ClientState) =>
-  lib.clientState.validateRatchetTree(
-    tree,
-    state.groupContext,
-    lib.mls.defaultLifetimeConfig,
-    acceptAny,
-    await lib.treeHash.treeHashRoot(tree, suite.hash),
-    suite,
-  );
-/** Two external senders as RFC 9420 12.1.8.1 writes them: ExternalSender external_senders<V>. */
-const senders = [randomBytes(32), randomBytes(32)] as const;
-const externalSenders: Extension = {
-  extensionType: "external_senders",
-  extensionData: Buffer.concat([
-    Buffer.from([0x40, 2 * 39]),
-    ...senders.flatMap((key) => [Buffer.from([32]), key, Buffer.from([0, 1, 3, 65, 66, 67])]),
-  ]),
-};
 
 describe("patch of ts-mls", function () {
   this.timeout(30_000);
@@ -302,7 +210,7 @@ describe("patch of ts-mls", function () {
     const removing = [...proposals, { proposalOrRefType: "proposal" as const, proposal: removal(1) }];
     const apply = (list: typeof removing) =>
       lib.clientState.applyProposals(states[0]!, list, undefined, lib.mls.emptyPskIndex, false, suite);
-    await apply(proposals as typeof removing);
+    await apply(proposals);
     await assert.rejects(apply(removing));
   });
 
