@@ -73,11 +73,11 @@ export const emptyRecovery = (...leaves: number[]): Uint8Array =>
 export async function rawProposal(
   state: ClientState,
   proposal: Proposal,
-  change: { sender?: Sender; authenticatedData?: Uint8Array; signKey?: Uint8Array } = {},
+  change: { sender?: Sender; authenticatedData?: Uint8Array; signKey?: Uint8Array; groupId?: Uint8Array } = {},
 ): Promise<Uint8Array> {
   const { groupContext, keySchedule, privatePath, signaturePrivateKey } = state;
   const content: FramedContent = {
-    groupId: groupContext.groupId,
+    groupId: change.groupId ?? groupContext.groupId,
     epoch: groupContext.epoch,
     sender: change.sender ?? { senderType: "member", leafIndex: privatePath.leafIndex },
     authenticatedData: change.authenticatedData ?? new Uint8Array(0),
