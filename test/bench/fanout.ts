@@ -178,9 +178,11 @@ export async function run({ json, members = MEMBERS }: { json: boolean; members?
     }
     const delay = monitorEventLoopDelay({ resolution: 1 });
     delay.enable();
+    const before = process.cpuUsage();
     const busy = await echoDuring(async () => {
       for (let i = 0; i < SENDS; i++) await house.send();
     });
+    const { user, system } = process.cpuUsage(before);
     delay.disable();
     const floorMs = median(crypto) + median(writes);
     const figures = {
@@ -188,6 +190,8 @@ export async function run({ json, members = MEMBERS }: { json: boolean; members?
       message_bytes: MESSAGE,
       fanout_ms: round(median(sends)),
       fanout_ms_p90: round(percentile(sends, 90)),
+      // Of all threads, echo included: what a busy machine does not change.
+      cpu_ms: round((user + system) / 1000 / SENDS),
       floor_crypto_ms: round(median(crypto)),
       floor_write_ms: round(median(writes)),
       ratio: Number((floorMs / median(sends)).toFixed(2)),

@@ -165,12 +165,15 @@ export async function run({ json }: { json: boolean }): Promise<object> {
     let sequence = 0;
     const append = (worker: number) => house.append(rows[worker]!, ++sequence, item);
     const runs = {
-      ...{ floor1: [], append1: [], enqueue1: [], dequeue1: [] },
-      ...{ floor64: [], append64: [], enqueue64: [], dequeue64: [] },
-    } as Record<
-      "floor1" | "append1" | "enqueue1" | "dequeue1" | "floor64" | "append64" | "enqueue64" | "dequeue64",
-      number[]
-    >;
+      floor1: [] as number[],
+      append1: [] as number[],
+      enqueue1: [] as number[],
+      dequeue1: [] as number[],
+      floor64: [] as number[],
+      append64: [] as number[],
+      enqueue64: [] as number[],
+      dequeue64: [] as number[],
+    };
     // Interleaved, so that a noisy neighbour hits all of them; the first round warms up.
     for (let round = 0; round <= ROUNDS; round++) {
       const results = {
