@@ -145,10 +145,11 @@ export class Account {
     this.sign(proof, "credentialRequest", domain, current.name, clientKey);
     const { invitation: token, requestId } = current;
     const recoveryKey = publicKeyOf(current.recoverySeed);
+    const userId = userIdOf(domain, clientKey, recoveryKey);
     const clientList = makeClientList(
       {
         domain,
-        userId: userIdOf(domain, clientKey, recoveryKey),
+        userId,
         number: 1,
         previous: undefined,
         recoveryKey,
@@ -162,7 +163,8 @@ export class Account {
       { operation: "as.register", circuit: ACCOUNT, request, token, requestId },
       async (reply) => verifyCredential(reply.credential, await directory.current(), clock(), name),
     );
-    if (!equal(identity.clientKey, clientKey)) throw new ClientError("contact/unverified");
+    if (!equal(identity.clientKey, clientKey) || !equal(identity.userId, userId))
+      throw new ClientError("contact/unverified");
     this.#record = { ...current, invitation: Buffer.alloc(TOKEN_SLOT_LENGTH), credential: identity.document };
     await sections.save(this.entry());
     wipe(token);

@@ -5,6 +5,7 @@ import { bytes, list, struct } from "../wire/codec.ts";
 import { CREDENTIAL_MAX, friendship, isUserName } from "../wire/documents.ts";
 import type { Account } from "./account.ts";
 import { freshCircuit } from "./circuits.ts";
+import { readClientList } from "./client-list.ts";
 import {
   isSamePerson,
   readCredential,
@@ -130,6 +131,9 @@ export class Contacts {
         call({ operation: "as.discover", circuit, request: { name: nameBytes }, token }, (reply) => {
           if (reply.found !== 1) throw new ClientError("contact/unknown-name");
           const identity = verifyCredential(reply.credential, server, clock(), name);
+          // The credential of a client that was removed is good until it runs out: the list says that it is gone.
+          const { clients } = readClientList(reply.clientList, { domain: server.domain, userId: identity.userId });
+          if (!clients.some((one) => equal(one, identity.clientKey))) throw new ClientError("contact/unverified");
           return { identity, sealKey: verifyConnectionPackage(reply.connectionPackage, identity, clock()) };
         }),
       ),

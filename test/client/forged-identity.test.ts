@@ -20,6 +20,7 @@ import { keyPackageRecord } from "../../src/services/queue/records.ts";
 import { decode, encode } from "../../src/wire/codec.ts";
 import * as documents from "../../src/wire/documents.ts";
 import { startTestHouse, type TestHouse } from "../house.ts";
+import { makeClientList } from "../../src/client/client-list.ts";
 import { dropPackages, forge, rewrite, type Forged } from "./forge.ts";
 import { befriend, settled, texts, type Person } from "./people.ts";
 
@@ -189,9 +190,14 @@ describe("client: an identity that a malicious house forged", function () {
       "connectionPackage",
       signer,
     );
+    // a list of its own making: dave has seen none before
+    const { clientKey } = identity;
+    const list = { domain: parts.session.domain, userId: bobs.userId, number: 2, previous: Buffer.alloc(1) };
+    const listed = { recoveryKey: randomBytes(32), clients: [clientKey], signer: clientKey };
+    const clientList = makeClientList({ ...list, ...listed }, signer);
     await dropPackages(house, bobs.userId);
     const restore = await rewrite(house, "name", Buffer.from("bob"), nameRecord, (record) => {
-      return { ...record, credential: identity.document, lastResort };
+      return { ...record, credential: identity.document, clientList, lastResort };
     });
     await assert.rejects(alice.client.requestContact("bob"), { code: "contact/changed" });
     await dave.client.requestContact("bob");
