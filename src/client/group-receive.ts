@@ -131,6 +131,11 @@ function reset(parts: Parts, message: Buffer): Effect {
   return care.health < healths.diverged ? NOTHING : changed(held, recovered(parts.events, care, held.state));
 }
 
+function epochOf(commitMessage: Uint8Array): number {
+  const framed = readHandshakeOrPrivate(commitMessage);
+  return framed.wireformat === "mls_public_message" ? Number(framed.publicMessage.content.epoch) : 0;
+}
+
 function proposed({ session }: Parts, held: HeldGroup, mls: ClientGroup): Effect {
   const commitAt = held.state.commitAt || session.clock() + session.delay(COMMIT_WITHIN);
   return changed(held, { ...held.state, mls, commitAt });
@@ -154,8 +159,10 @@ async function commit(parts: Parts, held: HeldGroup, mls: ClientGroup, received:
     const leafKey = after.find((member) => member.leafIndex === leaf)?.signaturePublicKey;
     if (leafKey !== undefined) events.add("memberAdded", { groupId, leafKey });
   }
-  // Another commit took this epoch, so ours cannot be accepted any more. A message may have been, before it.
-  const rest = pending !== undefined && commitOf(pending) === undefined ? pending : undefined;
+  // Another commit took this epoch, so ours cannot be accepted any more. A message may have been, before it; and a way back
+  // into a later epoch that we were not told of yet.
+  const own = pending && commitOf(pending);
+  const rest = own === undefined || epochOf(own) > mls.epoch ? pending : undefined;
   const next = recovered(events, state.care, await inNextEpoch(state, received.next));
   return changed(held, { ...next, pending: rest }, () => received.settle());
 }

@@ -1,0 +1,160 @@
+// Members who lost step, by a full queue or by a member that means harm, and how they come back.
+import assert from "node:assert/strict";
+import type { ClientEvent } from "../../src/client/index.ts";
+import type { HeldGroup } from "../../src/client/groups.ts";
+import { openParts } from "../../src/client/open.ts";
+import type { Parts } from "../../src/client/parts.ts";
+import { catchUp } from "../../src/client/read-queue.ts";
+import type { ClientState } from "../../src/client/state.ts";
+import { fill } from "../client/full-queue.ts";
+import { circle, gather, namesIn, texts, type Circle, type Person } from "../client/people.ts";
+import { spoiledCommit, type Spoil } from "../client/spoiled.ts";
+import { startTestHouse, type TestHouse } from "../house.ts";
+
+const kinds = (events: readonly ClientEvent[]): string[] => events.map(({ kind }) => kind);
+const about = (events: readonly ClientEvent[]): string[] =>
+  kinds(events).filter((kind) => kind.startsWith("group") || kind === "missedMessages");
+
+describe("scenario: members who lost step", function () {
+  this.timeout(60_000);
+  let house: TestHouse;
+  let ours: Circle;
+  let mallory: Person;
+  let alice: Person;
+  let bob: Person;
+  let carol: Person;
+
+  before(async () => {
+    house = await startTestHouse();
+    const { people } = await circle(house, ["mallory", "alice", "bob", "carol"]);
+    [mallory, alice, bob, carol] = people as [Person, Person, Person, Person];
+  });
+  beforeEach(async () => {
+    await mallory.restart();
+    for (const someone of [mallory, alice, bob, carol]) await someone.sync();
+    ours = await gather([mallory, alice, bob, carol]);
+  });
+  after(async () => {
+    for (const someone of [mallory, alice, bob, carol]) await someone.stop();
+    assert.equal(house.arenas.open, 0);
+    await house.stop();
+  });
+
+  /** Everything that comes to these while time passes for their attempts. */
+  const settle = async (people: readonly Person[], rounds = 2): Promise<Map<Person, ClientEvent[]>> => {
+    const told = new Map<Person, ClientEvent[]>(people.map((someone) => [someone, []]));
+    for (let round = 0; round < rounds; round++) {
+      for (const someone of people) told.get(someone)!.push(...(await someone.sync()));
+      await house.advance(700);
+    }
+    return told;
+  };
+  const inStep = async (...members: Person[]): Promise<void> => {
+    for (const someone of members) {
+      const text = `from ${someone.client.name} at ${Math.random()}`;
+      await ours.of(someone).send(text);
+      for (const other of members) {
+        const expected = other === someone ? [] : [`${someone.client.name}: ${text}`];
+        assert.deepEqual(texts(await other.sync()), expected);
+      }
+    }
+  };
+
+  /** What mallory's client does when it is taken apart. */
+  async function asMallory(work: (parts: Parts, held: HeldGroup) => Promise<void>): Promise<void> {
+    const { id } = ours.of(mallory);
+    await mallory.client.close();
+    const { transport, statePath, deviceKey } = mallory;
+    const options = { transport, statePath, deviceKey, onion: house.onion, clock: house.now, delay: () => 0 };
+    const { parts, state }: { parts: Parts; state: ClientState } = await openParts(options);
+    try {
+      await work(parts, parts.groups.find(id)!);
+    } finally {
+      parts.account.close();
+      parts.inbox.close();
+      await parts.tokens.close();
+      await state.close();
+    }
+  }
+
+  const spoil = (how: Spoil): Promise<void> =>
+    asMallory(async (parts, held) => {
+      await catchUp(parts);
+      await spoiledCommit(parts, held, how);
+    });
+
+  it("[8.13] a member whose queue was full finds the group again, also after removals, and reads on", async () => {
+    await fill(house, carol);
+    await ours.of(mallory).setAdmin("alice", true);
+    await alice.sync();
+    await ours.of(alice).remove("bob");
+    await mallory.sync();
+    await ours.of(mallory).send("unheard");
+    const told = await settle([carol]);
+    assert.deepEqual(about(told.get(carol)!), ["missedMessages"]);
+    await ours.of(alice).send("in between");
+    assert.deepEqual(texts((await settle([carol])).get(carol)!), ["alice: in between"]);
+    await settle([mallory, alice]);
+    assert.deepEqual(namesIn(ours.of(carol)), ["alice", "carol", "mallory"]);
+    await inStep(mallory, alice, carol);
+  });
+
+  it("[8.13] a commit with a dead path strands nobody for long", async () => {
+    await spoil({ path: true });
+    const told = await settle([alice, bob, carol], 3);
+    for (const events of told.values()) assert.deepEqual(about(events), ["groupDiverged", "groupRecovered"]);
+    await mallory.restart();
+    await mallory.sync();
+    await inStep(alice, bob, carol, mallory);
+  });
+
+  it("[8.13] nor does a commit with another key than the members derive", async () => {
+    await spoil({ key: true });
+    await settle([alice, bob, carol], 1);
+    await assert.rejects(ours.of(alice).send("into the void"), { code: "group/diverged" });
+    assert.equal(ours.of(alice).health, "diverged");
+    const told = await settle([alice, bob, carol], 3);
+    assert.deepEqual(about(told.get(alice)!), ["groupDiverged", "groupRecovered"]);
+    // What could not be sent then has been sent by now, once.
+    assert.deepEqual(texts(told.get(bob)!), ["alice: into the void"]);
+    await mallory.restart();
+    await mallory.sync();
+    await inStep(alice, bob, carol, mallory);
+  });
+
+  it("[8.15] where no key leads on, more than half of the others go back, and nobody is put out by it", async () => {
+    await ours.of(bob).leave();
+    await spoil({ path: true, key: true });
+    const told = await settle([alice, carol, bob], 4);
+    assert.deepEqual(about(told.get(alice)!), ["groupDiverged", "groupRecovered"]);
+    assert.deepEqual(about(told.get(carol)!), ["groupDiverged", "groupRecovered"]);
+    assert.ok(!ours.isMember(bob));
+    await settle([alice, carol], 2);
+    assert.deepEqual(namesIn(ours.of(alice)), ["alice", "carol", "mallory"]);
+    // Mallory is a member as before, though its own leaf is one that the group has never seen.
+    await inStep(alice, carol);
+  });
+
+  it("[8.15] an admin who puts others out so that they cannot follow leaves them stuck, until they are added anew", async () => {
+    await ours.of(mallory).setAdmin("alice", true);
+    for (const someone of [alice, bob, carol]) await someone.sync();
+    const leaf = 2;
+    await spoil({ path: true, key: true, remove: [leaf] });
+    const told = new Map([alice, bob, carol].map((someone) => [someone, [] as ClientEvent[]]));
+    for (let round = 0; round < 7; round++) {
+      for (const [someone, events] of told) events.push(...(await someone.sync()));
+      await house.advance(2 * 86_400);
+    }
+    const stuck = [...told].filter(([someone]) => ours.isMember(someone));
+    assert.equal(stuck.length, 2);
+    for (const [someone, events] of stuck) {
+      assert.deepEqual(about(events), ["groupDiverged", "groupLost"]);
+      assert.equal(ours.of(someone).health, "stuck");
+    }
+    // One of them forgets the group: nothing is asked for that.
+    const [[someone]] = stuck as [[Person, ClientEvent[]]];
+    await ours.of(someone).leave();
+    assert.deepEqual(kinds(await someone.sync()), ["leftGroup"]);
+    assert.ok(!ours.isMember(someone));
+  });
+});
