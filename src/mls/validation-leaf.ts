@@ -1,9 +1,7 @@
 // What must hold of a leaf and of a KeyPackage (RFC 9420 sections 7.3 and 10.1) and what this house asks beyond.
-import type { Capabilities, Extension, GroupContext, KeyPackage, LeafNode } from "ts-mls";
-import { extensionTypeToNumber } from "ts-mls/extension.js";
+import type { Extension, GroupContext, KeyPackage, LeafNode } from "ts-mls";
 import { keyPackageTBSEncoder } from "ts-mls/keyPackage.js";
 import { leafNodeTBSEncoder, type LeafNodeTBS } from "ts-mls/leafNode.js";
-import { decodeRequiredCapabilities } from "ts-mls/requiredCapabilities.js";
 import { isSmallOrder } from "../crypto/x25519-points.ts";
 import { allowed, sameBytes, valid, within } from "./codec.ts";
 import { verifyWithLabel } from "./signed.ts";
@@ -21,10 +19,6 @@ import {
   SIGNATURE_LENGTH,
   SUITE,
 } from "./suite.ts";
-
-/** Extension types of RFC 9420 itself (section 13.4) need not be listed in capabilities. */
-const LAST_DEFAULT_EXTENSION = 5;
-const LAST_DEFAULT_PROPOSAL = 7;
 
 /** The 16-byte pseudonym. Throws Fault `group/policy` for any credential but a basic one of that size. */
 export function pseudonymOf(leaf: LeafNode): Uint8Array {
@@ -53,23 +47,6 @@ export function checkExtensionList(extensions: readonly Extension[]): void {
   within(total <= MAX_EXTENSION_BYTES);
 }
 
-// Sections 7.2, 7.3 and 11.1: the leaf supports the group's suite, its extensions and what required_capabilities lists.
-function checkSupports(can: Capabilities, groupExtensions: readonly Extension[]): void {
-  valid(can.versions.includes("mls10") && can.ciphersuites.includes(SUITE));
-  for (const { extensionType } of groupExtensions) {
-    const type = extensionTypeToNumber(extensionType);
-    valid(type <= LAST_DEFAULT_EXTENSION || can.extensions.includes(type));
-  }
-  const required = groupExtensions.find((e) => e.extensionType === "required_capabilities");
-  if (required === undefined) return;
-  const list = decodeRequiredCapabilities(required.extensionData, 0);
-  valid(list !== undefined && list[1] === required.extensionData.length);
-  const [{ extensionTypes, proposalTypes, credentialTypes }] = list;
-  valid(extensionTypes.every((type) => type <= LAST_DEFAULT_EXTENSION || can.extensions.includes(type)));
-  valid(proposalTypes.every((type) => type <= LAST_DEFAULT_PROPOSAL || can.proposals.includes(type)));
-  valid(credentialTypes.every((type) => can.credentials.includes(type)));
-}
-
 /** An X25519 public key, or a KEM output, which is one: of the suite's length, and one that can be used. */
 export const checkEncryptionKey = (key: Uint8Array): void => valid(key.length === KEY_LENGTH && !isSmallOrder(key));
 
@@ -96,9 +73,9 @@ export function checkLeaf(leaf: LeafNode, index: number, context: GroupContext):
   for (const list of [can.versions, can.ciphersuites, can.extensions, can.proposals, can.credentials]) {
     within(list.length <= MAX_CAPABILITIES);
   }
-  valid(can.credentials.includes("basic"));
+  // 7.2, 7.3 and 11.1: what the leaf itself uses, and all that a group's context and required_capabilities name (policy.ts)
+  valid(can.versions.includes("mls10") && can.ciphersuites.includes(SUITE) && can.credentials.includes("basic"));
   valid(can.extensions.includes(QUEUE_HANDLE) && can.extensions.includes(GROUP_POLICY));
-  checkSupports(can, context.extensions);
   const signed: LeafNodeTBS =
     leaf.leafNodeSource === "key_package" ? leaf : { ...leaf, groupId: context.groupId, leafIndex: index };
   valid(verifyWithLabel(leaf.signaturePublicKey, "LeafNodeTBS", leafNodeTBSEncoder, signed, leaf.signature));

@@ -1,6 +1,7 @@
 // Rules that other rules would hide: each case is right in everything but the one thing it is about.
 import assert from "node:assert/strict";
 import { generateKeyPackageWithKey, type ClientState, type Commit, type Extension, type KeyPackage } from "ts-mls";
+import type { GroupContext } from "ts-mls";
 import type { Capabilities, Credential, LeafNodeCommit, Proposal, PublicMessage, UpdatePath } from "ts-mls";
 import { encode } from "ts-mls/codec/tlsEncoder.js";
 import { signWithLabel } from "ts-mls/crypto/signature.js";
@@ -25,6 +26,7 @@ import {
   QUEUE_HANDLE,
 } from "../../src/mls/suite.ts";
 import { commitParts, stageCommit } from "../../src/mls/validation-commit.ts";
+import { checkContext } from "../../src/mls/validation-group.ts";
 import { checkKeyPackage } from "../../src/mls/validation-leaf.ts";
 import { checkFraming, checkRemoval } from "../../src/mls/validation-proposal.ts";
 import { rawCommit, type RawCommit, rawProposal, rawState, resigned } from "./raw.ts";
@@ -96,6 +98,24 @@ describe("rules one at a time", () => {
       ]) {
         refused("group/invalid", () => commitParts(withProposals(message, list)));
       }
+    });
+  });
+
+  describe("a group context", () => {
+    it("is of this version and suite, with an id, an epoch and hashes of their lengths", () => {
+      const good = state.groupContext;
+      checkContext(good);
+      checkContext({ ...good, epoch: 0n, confirmedTranscriptHash: new Uint8Array(0), groupId: randomBytes(32) });
+      checkContext({ ...good, epoch: 2n ** 48n - 1n });
+      const faults: [FaultCode, Partial<GroupContext>][] = [
+        ["group/invalid", { cipherSuite: "MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519" }],
+        ["group/limit", { groupId: randomBytes(33) }],
+        ["group/limit", { epoch: 2n ** 48n }],
+        ["group/invalid", { treeHash: randomBytes(31) }],
+        ["group/invalid", { confirmedTranscriptHash: new Uint8Array(0) }],
+        ["group/invalid", { epoch: 0n }],
+      ];
+      for (const [code, change] of faults) refused(code, () => checkContext({ ...good, ...change }));
     });
   });
 
