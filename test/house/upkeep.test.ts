@@ -25,6 +25,24 @@ describe("house/upkeep", () => {
     now.close();
   };
 
+  it("deletes an account whose day is over, and no other", async () => {
+    const account = await rawAccount(house, raw, "mallory");
+    const other = await rawAccount(house, raw, "nelly");
+    const { userId, clientId, signer } = account;
+    const request = { userId, clientId, attempt: 1, recovery: Buffer.alloc(0) };
+    assert.equal((await raw.ask({ operation: "as.deleteAccount", request, signer })).code, "ok");
+    const kept = async () => {
+      const { opened } = await house.dump();
+      return [userId, other.userId].map((id) => opened.filter(({ value }) => value.includes(Buffer.from(id))).length);
+    };
+    const [before = 0, others] = await kept();
+    assert.ok(before >= 3);
+    await wait(1); // up to an hour is still to come
+    assert.deepEqual(await kept(), [before, others]);
+    await house.advance(3600);
+    assert.deepEqual(await kept(), [0, others]);
+  });
+
   it("remembers who drew from a key for as long as the key is live", async () => {
     const account = await rawAccount(house, raw, "mallory");
     await account.draw("deliver");
