@@ -1,7 +1,8 @@
 // Rules that other rules would hide: each case is right in everything but the one thing it is about.
 import assert from "node:assert/strict";
 import { generateKeyPackageWithKey, type ClientState, type Commit, type Extension, type KeyPackage } from "ts-mls";
-import type { GroupContext } from "ts-mls";
+import type { GroupContext, GroupInfo, Node } from "ts-mls";
+import { groupInfoTBSEncoder } from "ts-mls/groupInfo.js";
 import type { Capabilities, Credential, LeafNodeCommit, Proposal, PublicMessage, UpdatePath } from "ts-mls";
 import { encode } from "ts-mls/codec/tlsEncoder.js";
 import { signWithLabel } from "ts-mls/crypto/signature.js";
@@ -10,7 +11,7 @@ import { leafNodeTBSEncoder } from "ts-mls/leafNode.js";
 import { randomBytes } from "../../src/crypto/random.ts";
 import type { FaultCode } from "../../src/fault.ts";
 import { leafExtensions } from "../../src/mls/key-package.ts";
-import { readPublicMessage, writeMessage } from "../../src/mls/messages.ts";
+import { readGroupInfo, readPublicMessage, writeMessage } from "../../src/mls/messages.ts";
 import { contextExtensions } from "../../src/mls/policy.ts";
 import { PublicTree } from "../../src/mls/public-tree.ts";
 import {
@@ -26,7 +27,7 @@ import {
   QUEUE_HANDLE,
 } from "../../src/mls/suite.ts";
 import { commitParts, stageCommit } from "../../src/mls/validation-commit.ts";
-import { checkContext } from "../../src/mls/validation-group.ts";
+import { checkContext, checkGroupInfo, checkMembers } from "../../src/mls/validation-group.ts";
 import { checkKeyPackage } from "../../src/mls/validation-leaf.ts";
 import { checkFraming, checkRemoval } from "../../src/mls/validation-proposal.ts";
 import { rawCommit, type RawCommit, rawProposal, rawState, resigned } from "./raw.ts";
@@ -116,6 +117,64 @@ describe("rules one at a time", () => {
         ["group/invalid", { epoch: 0n }],
       ];
       for (const [code, change] of faults) refused(code, () => checkContext({ ...good, ...change }));
+    });
+  });
+
+  describe("what comes from outside", () => {
+    it("a GroupInfo, well signed, is for this very context and tag, by this signer, with external_pub alone", async () => {
+      const info = readGroupInfo(removing.groupInfo);
+      const { groupContext, confirmationTag } = info;
+      const signer = rawState(world.clients[0]!).ratchetTree[0];
+      assert.ok(signer?.nodeType === "leaf");
+      const check = async (change: Partial<GroupInfo>): Promise<() => void> => {
+        const changed = { ...info, ...change };
+        const tbs = encode(groupInfoTBSEncoder)(changed);
+        const signature = await signWithLabel(state.signaturePrivateKey, "GroupInfoTBS", tbs, cipherSuite.signature);
+        return () => checkGroupInfo({ ...changed, signature }, signer.leaf, groupContext, confirmationTag, false);
+      };
+      (await check({}))(); // control
+      const pub = info.extensions[0]!;
+      const faults: [FaultCode, Partial<GroupInfo>][] = [
+        ["group/invalid", { groupContext: { ...groupContext, epoch: groupContext.epoch + 1n } }],
+        ["group/invalid", { groupContext: { ...groupContext, extensions: groupContext.extensions.toReversed() } }],
+        ["group/invalid", { confirmationTag: randomBytes(32) }],
+        ["group/policy", { extensions: [] }],
+        ["group/policy", { extensions: [pub, pub] }],
+        ["group/policy", { extensions: [{ extensionType: 0xf333, extensionData: pub.extensionData }] }],
+        [
+          "group/invalid",
+          { extensions: [{ ...pub, extensionData: Buffer.concat([Buffer.of(32), Buffer.alloc(32)]) }] },
+        ],
+        ["group/invalid", { extensions: [{ ...pub, extensionData: Buffer.concat([Buffer.of(31), randomBytes(31)]) }] }],
+        [
+          "group/invalid",
+          { extensions: [{ ...pub, extensionData: Buffer.concat([pub.extensionData, Buffer.of(0)]) }] },
+        ],
+      ];
+      for (const [code, change] of faults) refused(code, await check(change));
+      refused("group/invalid", () => checkGroupInfo(info, undefined, groupContext, confirmationTag, false));
+    });
+
+    it("a tree is checked as a whole and leaf by leaf", () => {
+      const check = (change: (nodes: (Node | undefined)[]) => void): void => {
+        const nodes = world.server.exportTree().slice();
+        change(nodes);
+        checkMembers(PublicTree.from(nodes), state.groupContext, now);
+      };
+      check(() => {}); // control
+      const leafWith = (changed: object) => (nodes: (Node | undefined)[]) => {
+        const node = nodes[6];
+        assert.ok(node?.nodeType === "leaf");
+        nodes[6] = { nodeType: "leaf", leaf: { ...node.leaf, ...changed } };
+      };
+      refused("group/invalid", () => check(leafWith({ signature: randomBytes(64) })));
+      refused("group/invalid", () =>
+        check((nodes) => {
+          const node = nodes[3];
+          assert.ok(node?.nodeType === "parent");
+          nodes[3] = { nodeType: "parent", parent: { ...node.parent, parentHash: randomBytes(32) } };
+        }),
+      );
     });
   });
 
