@@ -1,11 +1,8 @@
 // Members who lost step, by a full queue or by a member that means harm, and how they come back.
 import assert from "node:assert/strict";
 import type { ClientEvent } from "../../src/client/index.ts";
-import type { HeldGroup } from "../../src/client/groups.ts";
-import { openParts } from "../../src/client/open.ts";
-import type { Parts } from "../../src/client/parts.ts";
 import { catchUp } from "../../src/client/read-queue.ts";
-import type { ClientState } from "../../src/client/state.ts";
+import { apart } from "../client/apart.ts";
 import { fill } from "../client/full-queue.ts";
 import { circle, gather, namesIn, texts, type Circle, type Person } from "../client/people.ts";
 import { spoiledCommit, type Spoil } from "../client/spoiled.ts";
@@ -30,7 +27,6 @@ describe("scenario: members who lost step", function () {
     [mallory, alice, bob, carol] = people as [Person, Person, Person, Person];
   });
   beforeEach(async () => {
-    await mallory.restart();
     for (const someone of [mallory, alice, bob, carol]) await someone.sync();
     ours = await gather([mallory, alice, bob, carol]);
   });
@@ -60,28 +56,13 @@ describe("scenario: members who lost step", function () {
     }
   };
 
-  /** What mallory's client does when it is taken apart. */
-  async function asMallory(work: (parts: Parts, held: HeldGroup) => Promise<void>): Promise<void> {
+  const spoil = async (how: Spoil): Promise<void> => {
     const { id } = ours.of(mallory);
-    await mallory.client.close();
-    const { transport, statePath, deviceKey } = mallory;
-    const options = { transport, statePath, deviceKey, onion: house.onion, clock: house.now, delay: () => 0 };
-    const { parts, state }: { parts: Parts; state: ClientState } = await openParts(options);
-    try {
-      await work(parts, parts.groups.find(id)!);
-    } finally {
-      parts.account.close();
-      parts.inbox.close();
-      await parts.tokens.close();
-      await state.close();
-    }
-  }
-
-  const spoil = (how: Spoil): Promise<void> =>
-    asMallory(async (parts, held) => {
+    await apart(house, mallory, async (parts) => {
       await catchUp(parts);
-      await spoiledCommit(parts, held, how);
+      await spoiledCommit(parts, parts.groups.find(id)!, how);
     });
+  };
 
   it("[8.13] a member whose queue was full finds the group again, also after removals, and reads on", async () => {
     await fill(house, carol);
@@ -103,7 +84,6 @@ describe("scenario: members who lost step", function () {
     await spoil({ path: true });
     const told = await settle([alice, bob, carol], 3);
     for (const events of told.values()) assert.deepEqual(about(events), ["groupDiverged", "groupRecovered"]);
-    await mallory.restart();
     await mallory.sync();
     await inStep(alice, bob, carol, mallory);
   });
@@ -117,7 +97,6 @@ describe("scenario: members who lost step", function () {
     assert.deepEqual(about(told.get(alice)!), ["groupDiverged", "groupRecovered"]);
     // What could not be sent then has been sent by now, once.
     assert.deepEqual(texts(told.get(bob)!), ["alice: into the void"]);
-    await mallory.restart();
     await mallory.sync();
     await inStep(alice, bob, carol, mallory);
   });
