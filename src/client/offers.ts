@@ -12,6 +12,7 @@ import { verify } from "../crypto/sign.ts";
 import { lockedAlloc, wipe } from "../memory/locked.ts";
 import { decode, encode, type ValueOf } from "../wire/codec.ts";
 import * as documents from "../wire/documents.ts";
+import { pad, unpad } from "../wire/frame.ts";
 import { signDocument, verifyCredential, type CredentialSigner, type Identity } from "./credentials.ts";
 import type { ServerDirectory } from "./directory.ts";
 
@@ -23,24 +24,32 @@ export interface Offer {
   readonly friendship: Friendship;
 }
 
-/** enc(32) || HPKE(offer || signature). The signature covers the package's key too: an offer is for one receiver. */
+const PADDED_LENGTH = documents.OFFER_LENGTH - ENC_LENGTH - TAG_LENGTH;
+
+/** enc(32) || HPKE(u32 length || offer || signature || zeros), OFFER_LENGTH in all. The signature covers the package's key too: an offer is for one receiver. */
 export function sealOffer(
   own: Identity,
   friendship: Friendship,
   signer: CredentialSigner,
   sealKey: Uint8Array,
 ): Buffer {
-  const value = { version: documents.DOCUMENT_VERSION, credential: own.document, friendship };
+  const value = {
+    version: documents.DOCUMENT_VERSION,
+    kind: documents.offerKinds.request,
+    credential: own.document,
+    friendship,
+  };
   const body = encode(documents.offer, value, lockedAlloc);
   const document = signDocument(body, "offer", signer, sealKey);
-  const context = lockedAlloc(CONTEXT_LENGTH);
+  const [context, padded] = [lockedAlloc(CONTEXT_LENGTH), lockedAlloc(PADDED_LENGTH)];
   try {
-    const out = Buffer.alloc(ENC_LENGTH + document.length + TAG_LENGTH);
+    pad(padded, document);
+    const out = Buffer.alloc(documents.OFFER_LENGTH);
     setupSender(context, out.subarray(0, ENC_LENGTH), "connectionOffer", sealKey);
-    sealWith(context, 0, out.subarray(ENC_LENGTH), document);
+    sealWith(context, 0, out.subarray(ENC_LENGTH), padded);
     return out;
   } finally {
-    wipe(context, body, document);
+    wipe(context, body, document, padded);
   }
 }
 
@@ -51,22 +60,21 @@ export function openOffer(
   server: ServerDirectory,
   now: number,
 ): Offer | undefined {
-  if (sealed.length <= ENC_LENGTH + TAG_LENGTH) return undefined;
-  const context = lockedAlloc(CONTEXT_LENGTH);
-  const document = lockedAlloc(sealed.length - ENC_LENGTH - TAG_LENGTH);
+  if (sealed.length !== documents.OFFER_LENGTH) return undefined;
+  const [context, padded] = [lockedAlloc(CONTEXT_LENGTH), lockedAlloc(PADDED_LENGTH)];
   try {
     key.setup(context, sealed.subarray(0, ENC_LENGTH));
-    openWith(context, 0, document, sealed.subarray(ENC_LENGTH));
-    const { body, signature } = documents.splitSigned(document);
+    openWith(context, 0, padded, sealed.subarray(ENC_LENGTH));
+    const { body, signature } = documents.splitSigned(unpad(padded));
     const found = decode(documents.offer, body);
     const from = verifyCredential(found.credential, server, now);
-    if (found.version !== documents.DOCUMENT_VERSION) return undefined;
+    if (found.version !== documents.DOCUMENT_VERSION || found.kind !== documents.offerKinds.request) return undefined;
     if (!verify(signature, "offer", from.clientKey, key.publicKey, body)) return undefined;
     return { from, friendship: keepFriendship(found.friendship) };
   } catch {
     return undefined;
   } finally {
-    wipe(context, document);
+    wipe(context, padded);
   }
 }
 

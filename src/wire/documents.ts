@@ -6,7 +6,8 @@ import { bytes, fixed, list, struct, u32, u48, u8 } from "./codec.ts";
 export const NAME_MAX = 32;
 export const CREDENTIAL_MAX = 512;
 export const CONNECTION_PACKAGE_MAX = 256;
-export const OFFER_MAX = 2048;
+/** Every sealed offer is this long, whatever is in it. */
+export const OFFER_LENGTH = 2048;
 export const KEY_PACKAGE_MAX = 1536;
 export const SEALED_KEY_PACKAGE_MAX = 1536;
 /** One queue item with its ratchet seal; a read of one item always fits the medium reply. */
@@ -83,7 +84,9 @@ export const connectionPackage = struct({ version: u8, sealKey: key, notAfter: u
 export const friendship = struct({ domain: key, friendshipToken: key, keyPackageKey: key });
 
 /** Inside the HPKE seal of a connection offer; signed by the sender's credential key (`offer`) over package key || body. */
-export const offer = struct({ version: u8, credential: bytes(CREDENTIAL_MAX), friendship });
+export const offer = struct({ version: u8, kind: u8, credential: bytes(CREDENTIAL_MAX), friendship });
+
+export const offerKinds = { request: 1 } as const;
 
 /** Ties a leaf to a client credential; signed by the credential key (`leafLink`). Travels encrypted to members only. */
 export const introduction = struct({ version: u8, credential: bytes(CREDENTIAL_MAX), pseudonym: id, leafKey: key });

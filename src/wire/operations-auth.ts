@@ -6,7 +6,7 @@ import {
   CREDENTIAL_MAX,
   MAX_CLIENTS,
   NAME_MAX,
-  OFFER_MAX,
+  OFFER_LENGTH,
   PROFILE_MAX,
 } from "./documents.ts";
 import { id, key, nothing, operation, small } from "./operation.ts";
@@ -88,7 +88,7 @@ export const authOperations = {
     price: 1,
     size: small,
     limits: { waitingPerTarget: 200, perTargetAndDay: 100 },
-    request: struct({ name: bytes(NAME_MAX), offer: bytes(OFFER_MAX) }),
+    request: struct({ name: bytes(NAME_MAX), offer: fixed(OFFER_LENGTH) }),
     reply: nothing,
   }),
   "as.readDirect": operation({
@@ -101,7 +101,7 @@ export const authOperations = {
     limits: { itemsPerRead: 8 },
     /** The reply holds what follows `acknowledge`, which each client says for itself. Sequence numbers start at 1. */
     request: struct({ ...account, acknowledge: u48 }),
-    reply: struct({ items: list(struct({ sequence: u48, offer: bytes(OFFER_MAX) }), 8) }),
+    reply: struct({ items: list(struct({ sequence: u48, offer: fixed(OFFER_LENGTH) }), 8) }),
   }),
   "as.addClient": operation({
     number: 7,

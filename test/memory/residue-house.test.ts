@@ -63,7 +63,7 @@ describe("memory/residue-house", () => {
 
     for (let i = 0; i < 10; i++) {
       await house.ask({ operation: "as.discover", request: { name: bob.name }, token: of(discover) });
-      const offer = randomBytes(1200);
+      const offer = randomBytes(2048);
       note("offer", offer);
       await house.ask({ operation: "as.connect", request: { name: bob.name, offer }, token: of(connect) });
     }

@@ -89,7 +89,7 @@ describe("[4.8] tokens of another issuer", function () {
       const [token] = await drawForeign(issuer, "discover", 1, challenge);
       assert.equal(await spend(token!), "token/invalid");
     }
-    const connect = { operation: "as.connect", request: { ...nobody, offer: Buffer.alloc(9) } } as const;
+    const connect = { operation: "as.connect", request: { ...nobody, offer: Buffer.alloc(2048) } } as const;
     assert.equal((await raw.ask({ ...connect, token: good })).code, "token/invalid");
     const [deliver] = await drawForeign(issuer, "deliver", 1, { origin: house.onion });
     assert.equal(await spend(deliver!), "token/unknown-key");

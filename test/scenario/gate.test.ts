@@ -23,7 +23,7 @@ const samples: { [N in OperationName]: RequestOf<N> } = {
   "as.putConnectionPackages": { userId: zeros(16), clientId: zeros(16), packages: [], lastResort: zeros(0) },
   "as.issueTokens": { userId: zeros(16), clientId: zeros(16), tokenRequest: zeros(0) },
   "as.discover": { name: Buffer.from("nobody") },
-  "as.connect": { name: Buffer.from("nobody"), offer: zeros(9) },
+  "as.connect": { name: Buffer.from("nobody"), offer: zeros(2048) },
   "as.readDirect": { ...nobody, acknowledge: 0 },
   "as.addClient": { ...nobody, clientKey: zeros(32), proof: zeros(64), clientList: zeros(0) },
   "as.removeClient": { ...nobody, clientList: zeros(0) },

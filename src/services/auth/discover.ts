@@ -4,14 +4,14 @@ import { randomFill } from "../../crypto/random.ts";
 import { SIGNATURE_LENGTH } from "../../crypto/sign.ts";
 import { equal } from "../../memory/locked.ts";
 import { encode } from "../../wire/codec.ts";
-import { connectionPackage, DOCUMENT_VERSION } from "../../wire/documents.ts";
+import { connectionPackage, DOCUMENT_VERSION, SKELETON_MAX } from "../../wire/documents.ts";
 import type { Call, Handler } from "../ports.ts";
 import { placeOf } from "./names.ts";
 import { firstUsable, isUsable, keepPackages, takeOut } from "./packages.ts";
 import { dayOf, isOver, kinds, load, nameRecord, save, type NameRecord } from "./records.ts";
 
-// Read where nobody is found: a record like any other, of a name that nobody can have, whose package is never handed out.
-const STAND_IN = Buffer.from("-");
+// Read where nobody is found: a record like any other, in a place that no name has, whose package is never handed out.
+const STAND_IN = Buffer.alloc(SKELETON_MAX + 1);
 const zeros = Buffer.alloc(32);
 const standInId = zeros.subarray(0, 16);
 const FAR = 2 ** 32 - 1;

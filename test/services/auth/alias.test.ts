@@ -4,7 +4,7 @@ import { verify } from "../../../src/crypto/sign.ts";
 import { decode } from "../../../src/wire/codec.ts";
 import { aliasCredential, splitSigned } from "../../../src/wire/documents.ts";
 import { DAY, keyPair, NOON, openArenas, Services } from "../services.ts";
-import { makeAlias, packageOf, proofOf, TestUser } from "./test-user.ts";
+import { makeAlias, packageOf, proofOf, TestUser, offerOf } from "./test-user.ts";
 
 const TODAY = NOON / DAY - 0.5;
 
@@ -45,10 +45,10 @@ describe("services/auth/alias", () => {
     });
     assert.deepEqual((await discover()).connectionPackage, two);
     assert.deepEqual((await discover()).connectionPackage, last);
-    await services.ask("as.connect", { name: alias.name, offer: Buffer.from("an offer") });
+    await services.ask("as.connect", { name: alias.name, offer: offerOf("an offer") });
     const read = { ...alias.who, acknowledge: 0 };
     const { items } = await services.ask("as.readDirect", read, alias.keys);
-    assert.deepEqual(items, [{ sequence: 1, offer: Buffer.from("an offer") }]);
+    assert.deepEqual(items, [{ sequence: 1, offer: offerOf("an offer") }]);
   });
 
   it("has nothing in any record that a record of its user has, but the day", async () => {

@@ -5,7 +5,7 @@ import { decode } from "../../../src/wire/codec.ts";
 import { credential, splitSigned } from "../../../src/wire/documents.ts";
 import { operations } from "../../../src/wire/operations.ts";
 import { DAY, keyPair, NOON, openArenas, Services } from "../services.ts";
-import { proofOf, registration, TestUser } from "./test-user.ts";
+import { proofOf, registration, TestUser, offerOf } from "./test-user.ts";
 
 describe("services/auth", () => {
   let services: Services;
@@ -213,7 +213,7 @@ describe("services/auth", () => {
 
   describe("connect and readDirect", () => {
     const connect = (name: string, offer: string) =>
-      services.asked("as.connect", { name: Buffer.from(name), offer: Buffer.from(offer) });
+      services.asked("as.connect", { name: Buffer.from(name), offer: offerOf(offer) });
 
     it("bring requests in order, 8 at a time, until they are acknowledged", async () => {
       const user = await TestUser.register(services, "alice");
@@ -260,6 +260,15 @@ describe("services/auth", () => {
       assert.equal((await user.direct()).length, 1);
     });
 
+    it("have one length, so that nobody can tell them apart by it", async () => {
+      const name = Buffer.from("alice");
+      for (const length of [0, 1, 2047, 2049])
+        await assert.rejects(services.ask("as.connect", { name, offer: Buffer.alloc(length) }), {
+          code: "wire/malformed",
+        });
+      await services.ask("as.connect", { name, offer: Buffer.alloc(2048) }); // control
+    });
+
     it("keep numbers apart that come at the same time", async () => {
       const user = await TestUser.register(services, "alice");
       await Promise.all(Array.from({ length: 8 }, (_, i) => connect("alice", `offer ${i}`)));
@@ -296,7 +305,7 @@ describe("services/auth", () => {
     const user = await TestUser.register(services, "alice.has.a.long.name");
     await user.put([user.package()], user.package(1));
     const offer = "an offer that must not be found on the disk";
-    await services.ask("as.connect", { name: user.name, offer: Buffer.from(offer) });
+    await services.ask("as.connect", { name: user.name, offer: offerOf(offer) });
     await services.reopen();
     const needles = [user.name, user.userId, user.clientId, user.client.publicKey, Buffer.from(offer)];
     for (const needle of needles) assert.equal(services.onDisk(needle), false);

@@ -5,7 +5,7 @@ import { verify } from "../../../src/crypto/sign.ts";
 import { decode } from "../../../src/wire/codec.ts";
 import { clientList, credential, splitSigned } from "../../../src/wire/documents.ts";
 import { DAY, keyPair, NOON, openArenas, Services } from "../services.ts";
-import { packageOf, proofOf, TestUser, type TestClient } from "./test-user.ts";
+import { packageOf, proofOf, TestUser, offerOf, type TestClient } from "./test-user.ts";
 
 const TODAY = NOON / DAY - 0.5;
 
@@ -266,7 +266,7 @@ describe("services/auth/clients", () => {
   });
 
   describe("requests that wait", () => {
-    const connect = (text: string) => services.ask("as.connect", { name: user.name, offer: Buffer.from(text) });
+    const connect = (text: string) => services.ask("as.connect", { name: user.name, offer: offerOf(text) });
 
     it("are there for each client until all of them have acknowledged", async () => {
       const second = await user.add();
@@ -319,7 +319,7 @@ describe("services/auth/clients", () => {
       const writes = [];
       for (let i = 0; i < 101; i++) {
         if (i === 50) await services.reopen();
-        writes.push((await services.asked("as.connect", { name: user.name, offer: Buffer.from("x") })).writes);
+        writes.push((await services.asked("as.connect", { name: user.name, offer: offerOf("x") })).writes);
       }
       assert.deepEqual(writes.slice(99), [3, 0]);
       await user.direct(100);

@@ -4,7 +4,7 @@ import type { Fault } from "../../../src/fault.ts";
 import type { Handler } from "../../../src/services/ports.ts";
 import type { OperationName, RequestOf } from "../../../src/wire/operations.ts";
 import { DAY, keyPair, NOON, openArenas, Services, type KeyPair } from "../services.ts";
-import { makeAlias, packageOf, TestUser, type TestClient } from "./test-user.ts";
+import { makeAlias, packageOf, TestUser, offerOf, type TestClient } from "./test-user.ts";
 
 const HOUR = 3600;
 
@@ -43,7 +43,7 @@ describe("services/auth/end", () => {
   const live = async () => {
     await user.put([user.package(), user.package()], user.package(1, 200));
     for (const offer of ["an offer", "another"])
-      await services.ask("as.connect", { name: user.name, offer: Buffer.from(offer) });
+      await services.ask("as.connect", { name: user.name, offer: offerOf(offer) });
     await user.issue(Buffer.concat([Buffer.from([4, 1]), Buffer.alloc(32, 3)]));
     await user.issue(Buffer.concat([Buffer.from([2, 2]), Buffer.alloc(32, 4)]));
     const profile = { version: 1, token: Buffer.alloc(32, 8), profile: Buffer.alloc(1024, 9) };
@@ -96,7 +96,7 @@ describe("services/auth/end", () => {
     await assert.rejects(cancel(), stranger);
     await assert.rejects(services.ask("as.recover", { name: user.name }, user.recovery), stranger);
     assert.equal(await found(), 0);
-    const { writes } = await services.asked("as.connect", { name: user.name, offer: Buffer.from("late") });
+    const { writes } = await services.asked("as.connect", { name: user.name, offer: offerOf("late") });
     assert.equal(writes, 0);
     await assert.rejects(TestUser.register(services, "carol.the.second"), { code: "account/taken" });
 
@@ -133,13 +133,13 @@ describe("services/auth/end", () => {
       }, as);
     const tokenRequest = Buffer.concat([Buffer.from([4, 1]), Buffer.alloc(32)]);
     const requests = [
-      () => overtaken("as.connect", { name: user.name, offer: Buffer.from("late") }),
+      () => overtaken("as.connect", { name: user.name, offer: offerOf("late") }),
       () => overtaken("as.readDirect", { ...user.who, acknowledge: 1 }, user.client),
       () => overtaken("as.issueTokens", { ...user.who, tokenRequest }, user.client),
     ];
     for (const [i, request] of requests.entries()) {
       user = await TestUser.register(services, `somebody.${i}x`);
-      await services.ask("as.connect", { name: user.name, offer: Buffer.from("an offer") });
+      await services.ask("as.connect", { name: user.name, offer: offerOf("an offer") });
       await request().catch((error: unknown) => assert.equal((error as Fault).code, "auth/signature"));
       await assert.rejects(user.direct(), stranger);
       const { nameHeld, ...counted } = (await rooms()).counted;
@@ -219,7 +219,7 @@ describe("services/auth/end", () => {
   });
 
   describe("of an alias", () => {
-    const connect = (name: Buffer, offer: string) => services.ask("as.connect", { name, offer: Buffer.from(offer) });
+    const connect = (name: Buffer, offer: string) => services.ask("as.connect", { name, offer: offerOf(offer) });
     const direct = (alias: Awaited<ReturnType<typeof makeAlias>>) =>
       services.ask("as.readDirect", { ...alias.who, acknowledge: 0 }, alias.keys);
 

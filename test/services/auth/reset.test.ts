@@ -3,7 +3,7 @@ import { sign } from "../../../src/crypto/sign.ts";
 import { decode } from "../../../src/wire/codec.ts";
 import { clientList, credential, splitSigned } from "../../../src/wire/documents.ts";
 import { DAY, keyPair, openArenas, Services, type KeyPair } from "../services.ts";
-import { makeAlias, packageOf, proofOf, TestUser } from "./test-user.ts";
+import { makeAlias, packageOf, proofOf, TestUser, offerOf } from "./test-user.ts";
 
 describe("services/auth/reset", () => {
   let services: Services;
@@ -53,7 +53,7 @@ describe("services/auth/reset", () => {
   it("replaces clients, packages, waiting requests and profile; name and user id stay", async () => {
     const second = await user.add();
     await user.put([user.package()], user.package(1));
-    await services.ask("as.connect", { name: user.name, offer: Buffer.from("an offer") });
+    await services.ask("as.connect", { name: user.name, offer: offerOf("an offer") });
     const token = Buffer.alloc(32, 5);
     const profile = Buffer.alloc(1024, 6);
     await services.ask("as.putProfile", { ...user.who, version: 1, token, profile }, user.client);
@@ -69,7 +69,7 @@ describe("services/auth/reset", () => {
     assert.deepEqual(await user.direct(0, client), []);
     assert.equal((await services.ask("as.discover", { name: user.name })).found, 0);
     assert.equal((await services.ask("as.getProfile", { token })).profile.length, 0);
-    await services.ask("as.connect", { name: user.name, offer: Buffer.from("anew") });
+    await services.ask("as.connect", { name: user.name, offer: offerOf("anew") });
     assert.deepEqual(await user.direct(0, client), [{ sequence: 1, offer: "anew" }]);
     await user.put([], packageOf(client.keys, services.now, 1), client);
     const shown = await services.ask("as.discover", { name: user.name });

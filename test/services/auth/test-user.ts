@@ -3,7 +3,7 @@ import { makeClientList, userIdOf } from "../../../src/client/client-list.ts";
 import { randomBytes } from "../../../src/crypto/random.ts";
 import { sign } from "../../../src/crypto/sign.ts";
 import { decode, encode } from "../../../src/wire/codec.ts";
-import { clientList, connectionPackage, splitSigned } from "../../../src/wire/documents.ts";
+import { clientList, connectionPackage, OFFER_LENGTH, splitSigned } from "../../../src/wire/documents.ts";
 import { DAY, keyPair, type KeyPair, type Services } from "../services.ts";
 
 export const proofOf = (client: KeyPair, domain: Buffer, name: Buffer): Buffer =>
@@ -20,6 +20,15 @@ export function packageOf(keys: KeyPair, now: number, lastResort: 0 | 1 = 0, day
   const body = encode(connectionPackage, { version, sealKey: randomBytes(32), notAfter, lastResort }, Buffer.alloc);
   return Buffer.concat([body, sign(Buffer.alloc(64), "connectionPackage", keys.secretKey, body)]);
 }
+
+/** Stands for a sealed offer: these have one length. */
+export function offerOf(text: string): Buffer {
+  const offer = Buffer.alloc(OFFER_LENGTH);
+  offer.write(text);
+  return offer;
+}
+/** What `offerOf` made it of. */
+export const textOf = (offer: Uint8Array): string => Buffer.from(offer).toString().replace(/\0+$/, "");
 
 export class TestUser {
   readonly client: KeyPair;
@@ -123,7 +132,7 @@ export class TestUser {
   async direct(acknowledge = 0, as: TestClient = this.first): Promise<{ sequence: number; offer: string }[]> {
     const who = { userId: this.userId, clientId: as.clientId };
     const { items } = await this.#services.ask("as.readDirect", { ...who, acknowledge }, as.keys);
-    return items.map(({ sequence, offer }) => ({ sequence, offer: Buffer.from(offer).toString() }));
+    return items.map(({ sequence, offer }) => ({ sequence, offer: textOf(offer) }));
   }
 }
 
