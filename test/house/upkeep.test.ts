@@ -43,6 +43,26 @@ describe("house/upkeep", () => {
     assert.deepEqual(await kept(), [0, others]);
   });
 
+  it("forgets what limits counted, and keeps given up names back, for as long as that takes", async () => {
+    const { userId, clientId, signer } = await rawAccount(house, raw, "mallory");
+    const request = { userId, clientId, name: Buffer.from("nelly") };
+    assert.equal((await raw.ask({ operation: "as.rename", request, signer })).code, "ok");
+    const kept = async () => {
+      const rooms = (await house.dump()).opened.map(({ room }) => room);
+      return ["account", "accountUse", "nameHeld"].filter((room) => rooms.some((one) => one === room));
+    };
+    const toNextPeriod = 30 - (Math.floor(house.now() / DAY) % 30);
+    assert.deepEqual(await kept(), ["account", "accountUse", "nameHeld"]);
+    await house.advance((toNextPeriod + 29) * DAY);
+    assert.deepEqual(await kept(), ["account", "accountUse", "nameHeld"]);
+    await house.advance(DAY);
+    assert.deepEqual(await kept(), ["account", "nameHeld"]);
+    await house.advance(59 * DAY);
+    assert.deepEqual(await kept(), ["account", "nameHeld"]);
+    await house.advance(DAY);
+    assert.deepEqual(await kept(), ["account"]);
+  });
+
   it("remembers who drew from a key for as long as the key is live", async () => {
     const account = await rawAccount(house, raw, "mallory");
     await account.draw("deliver");
