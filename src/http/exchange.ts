@@ -87,6 +87,7 @@ export async function exchange(
   }
   const arena = arenas.arena();
   let held: Reservation[] = [];
+  let leave = (): void => undefined;
   try {
     const preamble = arena.take(PREAMBLE_LENGTH);
     await upload.fill(preamble);
@@ -104,6 +105,7 @@ export async function exchange(
       const { requestId } = fields;
       const first = await admit({ operation, authorization, token: fields.token, requestId }, deps.redeem, arena);
       if (first !== undefined) held.push(first);
+      if (length === "large") leave = arenas.enterLarge();
       const sealed = arena.take(sizes[length] + 16);
       await upload.fill(sealed);
       const payload = openBody(envelope.context, sealed);
@@ -139,6 +141,7 @@ export async function exchange(
   } finally {
     for (const reservation of held) reservation.release();
     arena.close();
+    leave();
     flushNativeTraces();
   }
 }

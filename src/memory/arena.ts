@@ -14,19 +14,25 @@ interface Slab {
 
 /**
  * Slab sizes and counts, smallest first: one locked region per tier, cut once at start. Bytes. Every connection the
- * listener takes may hold a small and a medium request that is never finished, and others are still served.
+ * listener takes may hold a small and a medium request that is never finished, and others are still served. Large requests
+ * have slabs of their own, more than can be under way at once, so that slow ones keep no group's state out. Of the longest
+ * states there is room for two that are changed at once: as they were and as they will be.
  */
 export const defaultTiers: readonly (readonly [size: number, count: number])[] = [
   [16 << 10, 768],
   [34 << 10, 768],
   [64 << 10, 48],
-  [1 << 20, 8],
+  [528 << 10, 12],
+  [1 << 20, 5],
 ];
+/** Large requests at once. */
+export const LARGE_AT_ONCE = 8;
 
 /** A fixed amount of locked memory, shared by all requests. Exhaustion is `server/busy`, never growth. */
 export class ArenaPool {
   readonly #tiers: Tier[];
   #open = 0;
+  #large = 0;
   /** Bytes of all slabs. */
   readonly size: number;
 
@@ -49,6 +55,13 @@ export class ArenaPool {
       (size) => this.#slab(size),
       (slabs) => this.#give(slabs),
     );
+  }
+
+  /** A place among the large requests, to be given back by what is returned, once. Fault `server/busy` when all are taken. */
+  enterLarge(): () => void {
+    if (this.#large === LARGE_AT_ONCE) throw new Fault("server/busy");
+    this.#large++;
+    return () => void this.#large--;
   }
 
   #slab(size: number): Slab {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Dispatch } from "../../src/http/types.ts";
-import { ArenaPool } from "../../src/memory/arena.ts";
+import { ArenaPool, LARGE_AT_ONCE } from "../../src/memory/arena.ts";
 import { PREAMBLE_LENGTH, requestLength } from "../../src/wire/frame.ts";
 import { ask, httpHead, RawConnection } from "./envelope-client.ts";
 import { number, startListening, talkTo, token, type Listening } from "./listening.ts";
@@ -78,6 +78,29 @@ describe("http/listen at its limits", () => {
     assert.equal((await send({ token: token() })).reply.status, 503);
     await quiet();
     assert.equal((await send({ token: token(6) })).reply.status, 401);
+    await house.close();
+  });
+
+  it("takes so many large requests at once, and the next gets its token back; the others are served", async () => {
+    const arenas = new ArenaPool([
+      [16 << 10, 32],
+      [528 << 10, LARGE_AT_ONCE + 2],
+    ]);
+    house = await startListening({ arenas });
+    const begun = Array.from({ length: LARGE_AT_ONCE }, () => {
+      const connection = new RawConnection(house.socketPath);
+      const { body } = build({ operation: "ds.resync", token: token() });
+      connection.write(httpHead(body.length), body.subarray(0, PREAMBLE_LENGTH + 1000));
+      return connection;
+    });
+    while (house.tokens.length < LARGE_AT_ONCE) await pause(2);
+    const late = await send({ operation: "ds.resync", token: token() });
+    assert.equal(late.opened().code, number("server/busy"));
+    assert.equal(house.tokens.at(-1), "release");
+    assert.equal((await send({ token: token() })).reply.status, 200);
+    for (const connection of begun) connection.end();
+    await quiet();
+    assert.notEqual((await send({ operation: "ds.resync", token: token() })).opened().code, number("server/busy"));
     await house.close();
   });
 

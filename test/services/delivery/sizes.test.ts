@@ -47,7 +47,7 @@ describe("services/delivery: sizes", function () {
       arena.take(sizes.large + 16);
       arena.take(1 << 20); // the state, as it is stored and opened in its place
       arena.take(1 << 20); // the next one
-      arena.take(400_000); // what goes to the queues
+      arena.take(500_000); // what goes to the queues
       return arena;
     };
     const running = [request(), request()];
