@@ -196,6 +196,12 @@ describe("client: an identity that a malicious house forged", function () {
     const listed = { recoveryKey: randomBytes(32), clients: [clientKey], signer: clientKey };
     const clientList = makeClientList({ ...list, ...listed }, signer);
     await dropPackages(house, bobs.userId);
+    // A credential alone is no good: bob's own list of clients does not have its key.
+    const unlisted = await rewrite(house, "name", Buffer.from("bob"), nameRecord, (record) => {
+      return { ...record, credential: identity.document, lastResort };
+    });
+    await assert.rejects(dave.client.requestContact("bob"), { code: "contact/unverified" });
+    await unlisted();
     const restore = await rewrite(house, "name", Buffer.from("bob"), nameRecord, (record) => {
       return { ...record, credential: identity.document, clientList, lastResort };
     });
