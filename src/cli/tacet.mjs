@@ -1,5 +1,4 @@
-#!/usr/bin/env node
-// The `tacet` command: lets Node read TypeScript, then hands over to tacet.ts.
+// What tacet.sh runs: lets Node read TypeScript, then hands over to tacet.ts. By itself it works too, unprotected.
 
 try {
   const { register } = await import("tsx/esm/api");
