@@ -3,6 +3,9 @@ import { ITEM_MAX, queueItem } from "../../../src/wire/documents.ts";
 import { decode } from "../../../src/wire/codec.ts";
 import { ArenaPool, type Arena } from "../../../src/memory/arena.ts";
 import { PREAMBLE_LENGTH, sizes } from "../../../src/wire/frame.ts";
+import type { PublicGroup } from "../../../src/mls/public-group.ts";
+import { LEAF_SET_LENGTH } from "../../../src/services/delivery/leaf-set.ts";
+import { sealState } from "../../../src/services/delivery/state-record.ts";
 import { agree, listen, makeSetting, recordOf, type Setting } from "./setting.ts";
 import { TestMember } from "./test-member.ts";
 
@@ -80,5 +83,21 @@ describe("services/delivery: sizes", function () {
     );
     assert.ok(new Set(seen).size > 1);
     assert.equal(seen[0], seen[1]);
+  });
+
+  it("a state that just fits the longest record is taken, one byte more is refused", async () => {
+    setting = await makeSetting(1);
+    const seal = (encodedLength: number) =>
+      setting.services.call(async (call) => {
+        const group = { encodedLength, encodeInto: () => encodedLength } as unknown as PublicGroup;
+        const keys = { groupId: Buffer.alloc(16), groupKey: Buffer.alloc(32) };
+        return sealState(call, keys, group, { joined: false, voters: Buffer.alloc(LEAF_SET_LENGTH) }).length;
+      });
+    // nonce and tag, length, mark, voters
+    const longest = LENGTHS.at(-1)! - 40 - 5 - LEAF_SET_LENGTH;
+    assert.equal(await seal(longest), LENGTHS.at(-1));
+    await assert.rejects(seal(longest + 1), { code: "group/limit" });
+    const shortest = LENGTHS[0]! - 40 - 5 - LEAF_SET_LENGTH;
+    assert.deepEqual([await seal(shortest), await seal(shortest + 1)], LENGTHS.slice(0, 2));
   });
 });
