@@ -1,5 +1,8 @@
 // Takes a group into its next epoch: one commit an epoch, with its GroupInfo, Welcome and fan-out in one batch.
 import { Fault } from "../../fault.ts";
+import { sameBytes } from "../../mls/codec.ts";
+import { encodePolicy, policyAfter } from "../../mls/policy.ts";
+import type { PublicGroup, StagedCommit } from "../../mls/public-group.ts";
 import type { Handler } from "../ports.ts";
 import type { Delivering } from "./fan-out.ts";
 import { asMember } from "./in-epoch.ts";
@@ -29,9 +32,18 @@ export const commit =
         commit: bytes,
         committer: leaf,
         removed: staged.removed.map((one) => one.leaf),
-        evicts: staged.removed.some(({ byReference }) => !byReference),
+        final: isFinal(opened.group, staged),
         ...optional,
       };
       await nextEpoch(service, call, opened, staged, advance, made);
       return {};
     });
+
+/** What only an admin can do, no vote of others takes back: a removal by value, a change of the policy of its own. */
+function isFinal(group: PublicGroup, { next, removed }: StagedCommit): boolean {
+  if (removed.some(({ byReference }) => !byReference)) return true;
+  const gone = new Set(removed.map(({ leaf }) => leaf));
+  const remaining = Array.from(group.entries()).flatMap(([leaf, { pseudonym }]) => (gone.has(leaf) ? [] : [pseudonym]));
+  const followed = gone.size === 0 ? group.policy : policyAfter(group.policy, remaining);
+  return !sameBytes(encodePolicy(followed), encodePolicy(next.policy));
+}

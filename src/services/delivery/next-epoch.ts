@@ -22,9 +22,9 @@ export interface Advance {
   readonly recovery?: Uint8Array;
   /** Leaf of who commits, in the epoch that ends; undefined for one who joins by its own commit. */
   readonly committer: number | undefined;
-  /** Leaves that go, and whether any of them goes by value (run.ts). */
+  /** Leaves that go, and whether that can never be undone (run.ts). */
   readonly removed: readonly number[];
-  readonly evicts: boolean;
+  readonly final: boolean;
 }
 
 /** Fault `group/invalid` for a key that stays the same; `group/limit` for a state that is too long. */

@@ -46,8 +46,8 @@ export interface Step {
   readonly committer: number | undefined;
   /** Leaves of that epoch. */
   readonly removed: readonly number[];
-  /** Somebody was removed by value: that is never undone. Removals by reference would be pending again. */
-  readonly evicts: boolean;
+  /** An admin removed somebody or changed the policy: that is never undone. Removals by reference would be pending again. */
+  readonly final: boolean;
 }
 
 export interface Advanced {
@@ -68,15 +68,15 @@ export async function advanceRun(call: Call, keys: GroupKeys, opened: OpenedGrou
   const running = await find(call, "groupRun", groupId);
   const name = epochName(call, keys);
   let needed = record.joined;
-  if (running === undefined && !step.evicts) {
+  if (running === undefined && !step.final) {
     for (const [leaf] of group.handles()) include(voters, leaf);
-  } else if (running !== undefined && !step.evicts) {
+  } else if (running !== undefined && !step.final) {
     voters.set(record.voters);
   }
   if (step.committer !== undefined) exclude(voters, step.committer);
   for (const leaf of step.removed) exclude(voters, leaf);
 
-  if (running !== undefined && step.evicts) endRun(call, groupId, running);
+  if (running !== undefined && step.final) endRun(call, groupId, running);
   if (running === undefined && voters.some((byte) => byte !== 0)) {
     const run = { before: name, joined: record.joined ? 1 : 0 };
     keep(

@@ -119,6 +119,25 @@ describe("services/delivery: reset", () => {
     }
   });
 
+  it("[8.15] undoes no change of roles either, but a leave, which is pending again", async () => {
+    const { services } = setting;
+    const [bob, carol, dave, erin] = others as [TestMember, TestMember, TestMember, TestMember];
+    const pseudonym = (member: TestMember): Uint8Array =>
+      member.group.members().find(({ leafIndex }) => leafIndex === member.group.ownLeaf)!.pseudonym;
+    await alice.commit({ policy: { admins: [pseudonym(alice), pseudonym(bob)] } });
+    await assert.rejects(vote(carol), { code: "group/unavailable" });
+    await listen([bob, carol, dave, erin]);
+    // The policy that follows from an admin's leave is no change of its own.
+    await services.ask("ds.leave", await bob.leaving(), bob.group);
+    await listen(setting.members);
+    await gather();
+    await carol.commit({});
+    assert.equal(await vote(dave), 0);
+    assert.equal(await vote(erin), 1);
+    const now = await groupNow(services, alice.groupId, key);
+    assert.deepEqual([now?.epoch, now?.pending.length, now?.memberCount], [epoch, 1, 5]);
+  });
+
   it("[8.15] has no vote for its maker, a stranger, a wrong leaf or a wrong key", async () => {
     const { services } = setting;
     const before = alice.group;
