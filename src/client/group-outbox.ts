@@ -13,7 +13,7 @@ import { adopted, isCommit } from "./group-pending.ts";
 import { endedGroup, healths, type GroupState, type Outgoing, type Pending } from "./group-record.ts";
 import { draft, keep, leafSigner } from "./group-request.ts";
 import type { HeldGroup } from "./groups.ts";
-import type { Parts } from "./parts.ts";
+import { allOrNothing, type Parts } from "./parts.ts";
 import { catchUp } from "./read-queue.ts";
 
 const ATTEMPTS = 4;
@@ -98,10 +98,15 @@ async function settleCommit(parts: Parts, held: HeldGroup, pending: Pending, ans
   await catchUp(parts);
   if (held.adopted !== undefined && equal(held.adopted, pending.requestId)) return true;
   if (held.state.pending !== pending) return false;
+  if (answer !== "accepted") {
+    await keep(parts, held, { ...held.state, pending: undefined });
+    return false;
+  }
   // Accepted, and yet not in the queue: it was full.
-  const accepted = answer === "accepted";
-  await keep(parts, held, accepted ? await adopted(parts, held.state) : { ...held.state, pending: undefined });
-  return accepted;
+  await allOrNothing(parts, async () => {
+    await keep(parts, held, await adopted(parts, held.state), parts.events.entry());
+  });
+  return true;
 }
 
 const isMessage = (operation: OperationName): boolean => operation === "ds.send" || operation === "ds.sendTo";

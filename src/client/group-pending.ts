@@ -23,10 +23,18 @@ export function commitOf(pending: Pending): Uint8Array | undefined {
   return decode(codec, pending.request).commit;
 }
 
-/** The state after the pending commit was accepted: the next epoch, and what its new members must be told. */
+/**
+ * The state after the pending commit was accepted: the next epoch, and what its new members must be told. The app is told
+ * who has left with it.
+ */
 export async function adopted(parts: Parts, state: GroupState): Promise<GroupState> {
-  const { pending } = state;
+  const { pending, groupId } = state;
   if (pending === undefined) return state;
+  const members = state.mls?.members() ?? [];
+  for (const { leaf } of state.mls?.pending ?? []) {
+    const leafKey = members.find(({ leafIndex }) => leafIndex === leaf)?.signaturePublicKey;
+    if (leafKey !== undefined) parts.events.add("memberRemoved", { groupId, leafKey });
+  }
   if (operationOfNumber(pending.operation) === "ds.delete") return endedGroup(state);
   const added = pending.introductions.map(readIntroduction);
   const known = [...state.introductions, ...added];

@@ -16,6 +16,8 @@ import { allOrNothing, type Parts } from "./parts.ts";
 const WAITS = [120, 600, 3600, 86_400, 86_400] as const;
 /** Epochs that one attempt goes up, each for a token. */
 const STEPS = 32;
+/** What an attempt in a group of few members takes. */
+const TOKENS = 4;
 /** Kinds of a ds.recover reply. */
 const NEXT_KEY = 1;
 
@@ -34,9 +36,13 @@ async function unlessRefused<T>(work: () => Promise<T>): Promise<T | undefined> 
 /** Makes the next attempt when it is due. The number of attempts is bounded, then the group is stuck. */
 export async function recover(parts: Parts, held: HeldGroup): Promise<void> {
   const { session } = parts;
-  const { mls, care, pending } = held.state;
-  const due = care.health === healths.suspect || care.health === healths.diverged;
-  if (mls === undefined || !due || session.clock() < care.at) return;
+  const { mls, pending } = held.state;
+  if (mls === undefined || !isDue(parts, held)) return;
+  if (held.state.care.health === healths.suspect) {
+    if (await isCurrent(parts, held, mls)) return settle(parts, held, held.state);
+    await lostStep(parts, held);
+  }
+  const { care } = held.state;
   const wait = WAITS[care.tries];
   if (wait === undefined) return give(parts, held);
   // Counted before: an attempt that is broken off was one.
@@ -47,11 +53,23 @@ export async function recover(parts: Parts, held: HeldGroup): Promise<void> {
     if (held.state.care.health === healths.good) return;
   }
   if (await wayBack(parts, held)) return;
-  if (held.state.care.health === healths.suspect) await lostStep(parts, held);
   const epoch = await vote(parts, held);
   if (epoch === undefined) return;
   if (epoch === held.state.mls?.epoch) return settle(parts, held, held.state);
   await keep(parts, held, { ...held.state, care: { ...held.state.care, back: epoch + 1, at: session.clock() } });
+}
+
+// Without tokens there is no attempt, and none that counts.
+function isDue({ session, tokens }: Parts, { state: { care } }: HeldGroup): boolean {
+  const lost = care.health === healths.suspect || care.health === healths.diverged;
+  return lost && session.clock() >= care.at && tokens.count("deliver") >= TOKENS;
+}
+
+/** Whether the house's group is in the epoch that this client knows: one question, however large the group. */
+async function isCurrent(parts: Parts, held: HeldGroup, mls: ClientGroup): Promise<boolean> {
+  const request = { groupId: held.state.groupId, groupKey: await mls.groupKey(), offset: 0 };
+  const epoch = await unlessRefused(() => question(parts, held, "ds.joinInfo", request, (reply) => reply.epoch));
+  return epoch === mls.epoch;
 }
 
 function passing(error: unknown): "again" {

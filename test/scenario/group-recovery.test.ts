@@ -72,7 +72,7 @@ describe("scenario: members who lost step", function () {
     await mallory.sync();
     await ours.of(mallory).send("unheard");
     const told = await settle([carol]);
-    assert.deepEqual(about(told.get(carol)!), ["missedMessages"]);
+    assert.deepEqual(about(told.get(carol)!), ["missedMessages", "groupDiverged", "groupRecovered"]);
     await ours.of(alice).send("in between");
     assert.deepEqual(texts((await settle([carol])).get(carol)!), ["alice: in between"]);
     await settle([mallory, alice]);
