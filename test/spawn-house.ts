@@ -37,10 +37,12 @@ export interface SpawnOptions {
   readonly nodeFlags?: readonly string[];
   /** Without what `tacet start` does for its process: to see what that buys. */
   readonly bare?: boolean;
+  /** The program, in place of house-process.ts. */
+  readonly program?: string;
 }
 
 /** The house runs in an environment as `tacet start` makes it. */
-export async function spawnHouse({ nodeFlags = [], bare = false }: SpawnOptions = {}): Promise<SpawnedHouse> {
+export async function spawnHouse({ nodeFlags = [], bare = false, program = entry }: SpawnOptions = {}): Promise<SpawnedHouse> {
   const dir = await mkdtemp(join(tmpdir(), "tacet-proc-"));
   const [dataDir, keyFile, socketPath] = [join(dir, "data"), join(dir, "master.key"), join(dir, "house.sock")];
   await createKeyFile(keyFile);
@@ -55,7 +57,7 @@ export async function spawnHouse({ nodeFlags = [], bare = false }: SpawnOptions 
   let onion = "";
   let invitations: string[] = [];
   const start = async (): Promise<void> => {
-    const args = [...nodeFlags, "--import", "tsx", entry, dataDir, keyFile, socketPath];
+    const args = [...nodeFlags, "--import", "tsx", program, dataDir, keyFile, socketPath];
     const [command, words] = bare ? [process.execPath, args] : hardened(args);
     child = spawn(command, words, { stdio: ["ignore", "pipe", "inherit"] });
     let printed = "";
