@@ -4,6 +4,7 @@ import type { PendingCommit } from "../mls/client-results.ts";
 import { equal } from "../memory/locked.ts";
 import { ClientError } from "./errors.ts";
 import { deliver, flush } from "./group-outbox.ts";
+import { renew } from "./group-recovery.ts";
 import { healths, isLeaving, type Pending } from "./group-record.ts";
 import { draft, fits, keep } from "./group-request.ts";
 import type { HeldGroup } from "./groups.ts";
@@ -39,6 +40,10 @@ export async function change(parts: Parts, held: HeldGroup, wanted: Change): Pro
     if (mls === undefined) throw new ClientError("group/not-member");
     if (care.health >= healths.diverged) throw new ClientError("group/diverged");
     if (isLeaving(mls)) throw new ClientError("group/leaving");
+    if (held.blockedIn === mls.epoch) {
+      await renew(parts, held, mls);
+      continue;
+    }
     const request = requestOf(parts, mls, wanted);
     if (request === undefined) return;
     const made = await mls.commit(request);
@@ -63,9 +68,21 @@ function requestOf({ session }: Parts, mls: ClientGroup, wanted: Change): Commit
     })
     .map(({ leafIndex }) => leafIndex);
   const add = (wanted.add ?? []).map(({ keyPackage }) => keyPackage);
-  const policy = wanted.policy?.(mls);
+  const policy = ofThoseWhoStay(mls, going, wanted.policy?.(mls));
   const nothing = add.length + remove.length + going.size === 0 && policy === undefined && wanted.ends !== true;
   return nothing ? undefined : { add, remove, now: session.clock(), ...(policy && { policy }) };
+}
+
+// Whoever goes with this commit is no admin behind it.
+function ofThoseWhoStay(
+  mls: ClientGroup,
+  going: ReadonlySet<number>,
+  policy: CommitRequest["policy"],
+): CommitRequest["policy"] {
+  if (policy?.admins === undefined || going.size === 0) return policy;
+  const gone = mls.members().filter(({ leafIndex }) => going.has(leafIndex));
+  const admins = policy.admins.filter((admin) => !gone.some(({ pseudonym }) => equal(pseudonym, admin)));
+  return { ...policy, admins };
 }
 
 async function prepare(

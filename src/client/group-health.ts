@@ -59,10 +59,15 @@ export async function withProposals(state: GroupState, proposals: readonly Uint8
   return { ...state, mls };
 }
 
-/** Fetches the proposals that the house holds and this client does not. */
+/**
+ * Fetches the proposals that the house holds and this client does not. Where one does not hold, which the house cannot see,
+ * no member's commit is possible in this epoch.
+ */
 export async function missedProposals(parts: Parts, held: HeldGroup): Promise<void> {
   const { mls } = held.state;
   if (mls === undefined) return;
   const { proposals } = await readEpoch(parts, held, await mls.groupKey());
-  await keep(parts, held, await withProposals(held.state, proposals));
+  const state = await withProposals(held.state, proposals);
+  await keep(parts, held, state);
+  if ((state.mls?.pending.length ?? 0) < proposals.length) held.blockedIn = mls.epoch;
 }

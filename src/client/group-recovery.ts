@@ -161,6 +161,12 @@ async function resync(
   return true;
 }
 
+/** Takes a leaf anew in the epoch of now, which ends with that, and with it what cannot be taken in. */
+export async function renew(parts: Parts, held: HeldGroup, mls: ClientGroup): Promise<void> {
+  const groupKey = await mls.groupKey();
+  await resync(parts, held, mls, await readEpoch(parts, held, groupKey), groupKey);
+}
+
 /** Says that the commits after an epoch which this client knows are of no use. The epoch, when the group went back to it. */
 async function vote(parts: Parts, held: HeldGroup): Promise<number | undefined> {
   const { groupId, mls, keys } = held.state;

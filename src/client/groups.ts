@@ -31,6 +31,8 @@ export interface HeldGroup {
   readonly circuit: string;
   /** The request id of the own commit that was adopted last, since this process runs. */
   adopted?: Uint8Array;
+  /** The epoch in which a proposal waits that no member can take in: only a resync leads out of it. */
+  blockedIn?: number;
 }
 
 export class Groups {

@@ -71,7 +71,7 @@ describe("scenario: changes of a group, interrupted", function () {
   const nothing = async (): Promise<void> => undefined;
 
   for (const loss of ["lose-request", "lose-reply"] as const) {
-    it(`[8.9] leaving (${loss})`, () =>
+    it(`[8.8] leaving (${loss})`, () =>
       atEach(
         1,
         loss,
@@ -86,7 +86,7 @@ describe("scenario: changes of a group, interrupted", function () {
         },
       ));
 
-    it(`[8.3] removing and naming admins (${loss})`, () =>
+    it(`[8.4] removing and naming admins (${loss})`, () =>
       atEach(
         1,
         loss,
@@ -117,7 +117,7 @@ describe("scenario: changes of a group, interrupted", function () {
         },
       ));
 
-    it(`[8.13] coming back (${loss})`, () =>
+    it(`[8.16] coming back (${loss})`, () =>
       atEach(
         // The first three ask whether the groups, these and the pairs', are where they were.
         4,

@@ -47,7 +47,7 @@ describe("scenario: entering a group, interrupted", function () {
   };
 
   for (const loss of ["lose-request", "lose-reply"] as const) {
-    it(`[8.11] who dies at any request of entering enters (${loss})`, async () => {
+    it(`[8.9] who dies at any request of entering enters (${loss})`, async () => {
       for (let dies = 1, finished = false; !finished; dies++) {
         assert.ok(dies < 12);
         ours = await gather([alice, bob]);

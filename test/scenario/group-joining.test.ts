@@ -51,7 +51,7 @@ describe("scenario: entering a group", function () {
     }
   };
 
-  it("[8.11] who comes late finds the epoch it was added in, and what has happened since", async () => {
+  it("[8.9] who comes late finds the epoch it was added in, and what has happened since", async () => {
     await addCarol();
     await bob.sync();
     await ours.of(alice).setAdmin("bob", true);
@@ -87,7 +87,7 @@ describe("scenario: entering a group", function () {
     });
   };
 
-  it("[8.4] a commit that is longer than a queue's item arrives in parts, and a large tree in pieces", async () => {
+  it("[8.5] a commit that is longer than a queue's item arrives in parts, and a large tree in pieces", async () => {
     await addStrangers(120, alice.client.identifiers().find(({ what }) => what === "queue id")!.bytes);
     assert.equal(kinds(await bob.sync()).filter((kind) => kind === "memberAdded").length, 120);
     await addCarol();
@@ -99,7 +99,7 @@ describe("scenario: entering a group", function () {
     assert.deepEqual(texts(await carol.sync()), ["bob: quite a crowd"]);
   });
 
-  it("[8.9] members whose queues are gone are removed by whoever comes along", async () => {
+  it("[8.18] members whose queues are gone are removed by whoever comes along", async () => {
     await addStrangers(2, randomBytes(16));
     // The house sees it while it delivers, and asks for their removal: bob, who reads next, makes it.
     const bobs = kinds(await bob.sync());
@@ -110,7 +110,7 @@ describe("scenario: entering a group", function () {
     await inStep(alice, bob);
   });
 
-  it("[8.11] who was removed while its queue was full is lost, gets nothing by its old key, and enters anew when added", async () => {
+  it("[8.9] who was removed while its queue was full is lost, gets nothing by its old key, and enters anew when added", async () => {
     await addCarol();
     await carol.sync();
     await bob.sync();

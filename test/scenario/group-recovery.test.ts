@@ -1,6 +1,8 @@
 // Members who lost step, by a full queue or by a member that means harm, and how they come back.
 import assert from "node:assert/strict";
 import type { ClientEvent } from "../../src/client/index.ts";
+import { deliver } from "../../src/client/group-outbox.ts";
+import { draft, keep } from "../../src/client/group-request.ts";
 import { catchUp } from "../../src/client/read-queue.ts";
 import { apart } from "../client/apart.ts";
 import { fill } from "../client/full-queue.ts";
@@ -64,7 +66,7 @@ describe("scenario: members who lost step", function () {
     });
   };
 
-  it("[8.13] a member whose queue was full finds the group again, also after removals, and reads on", async () => {
+  it("[8.16] a member whose queue was full finds the group again, also after removals, and reads on", async () => {
     await fill(house, carol);
     await ours.of(mallory).setAdmin("alice", true);
     await alice.sync();
@@ -80,7 +82,7 @@ describe("scenario: members who lost step", function () {
     await inStep(mallory, alice, carol);
   });
 
-  it("[8.13] a commit with a dead path strands nobody for long", async () => {
+  it("[8.16] a commit with a dead path strands nobody for long", async () => {
     await spoil({ path: true });
     const told = await settle([alice, bob, carol], 3);
     for (const events of told.values()) assert.deepEqual(about(events), ["groupDiverged", "groupRecovered"]);
@@ -88,7 +90,7 @@ describe("scenario: members who lost step", function () {
     await inStep(alice, bob, carol, mallory);
   });
 
-  it("[8.13] nor does a commit with another key than the members derive", async () => {
+  it("[8.16] nor does a commit with another key than the members derive", async () => {
     await spoil({ key: true });
     await settle([alice, bob, carol], 1);
     await assert.rejects(ours.of(alice).send("into the void"), { code: "group/diverged" });
@@ -99,6 +101,30 @@ describe("scenario: members who lost step", function () {
     assert.deepEqual(texts(told.get(bob)!), ["alice: into the void"]);
     await mallory.sync();
     await inStep(alice, bob, carol, mallory);
+  });
+
+  it("[8.11] a proposal that only the house takes for one does not keep the others from changing the group", async () => {
+    await ours.of(mallory).setAdmin("alice", true);
+    await alice.sync();
+    const { id } = ours.of(mallory);
+    await apart(house, mallory, async (parts) => {
+      await catchUp(parts);
+      const held = parts.groups.find(id)!;
+      const mls = held.state.mls!;
+      const { proposal } = await mls.leave();
+      const forged = Uint8Array.from(proposal);
+      forged[forged.length - 1]! ^= 1; // the membership tag, which only members can check
+      const request = { groupId: id, groupKey: await mls.groupKey(), leaf: mls.ownLeaf, proposal: forged };
+      await draft(parts, "ds.leave", request, (pending) => keep(parts, held, { ...held.state, pending }));
+      assert.equal(await deliver(parts, held), "done");
+    });
+    await ours.of(alice).setAdmin("bob", true);
+    for (const someone of [bob, carol, alice]) await someone.sync();
+    for (const someone of [alice, bob, carol]) {
+      assert.deepEqual(namesIn(ours.of(someone)), ["alice", "bob", "carol"]);
+      assert.deepEqual(namesIn(ours.of(someone), "admins"), ["alice", "bob"]);
+    }
+    await inStep(alice, bob, carol);
   });
 
   it("[8.15] where no key leads on, more than half of the others go back, and nobody is put out by it", async () => {

@@ -50,7 +50,7 @@ describe("scenario: groups", function () {
     }
   };
 
-  it("[8.3] the founder is the admin; only admins add, remove, and name admins", async () => {
+  it("[8.20] the founder is the admin; only admins add, remove, and name admins", async () => {
     assert.deepEqual(namesIn(ours.of(bob), "admins"), ["alice"]);
     ours.people.push(dave);
     const contact = bob.client.contacts().find(({ name }) => name === "dave")!;
@@ -72,7 +72,7 @@ describe("scenario: groups", function () {
     await inStep(alice, bob, carol, dave);
   });
 
-  it("[8.3] where members may add, they do not remove", async () => {
+  it("[8.20] where members may add, they do not remove", async () => {
     ours = await gather([alice, bob, carol], { membersMayAdd: true });
     ours.people.push(dave);
     assert.ok(ours.of(carol).membersMayAdd);
@@ -82,7 +82,7 @@ describe("scenario: groups", function () {
     for (const someone of ours.people) assert.deepEqual(namesIn(ours.of(someone)), ["alice", "bob", "carol", "dave"]);
   });
 
-  it("[8.9] who leaves is removed by somebody else's commit, and told", async () => {
+  it("[8.8] who leaves is removed by somebody else's commit, and told", async () => {
     await ours.of(bob).send("good bye");
     await ours.of(bob).leave();
     assert.ok(ours.of(bob).leaving);
@@ -98,7 +98,7 @@ describe("scenario: groups", function () {
     assert.deepEqual(await bob.sync(), []);
   });
 
-  it("[8.9] a group whose only admin leaves has another one", async () => {
+  it("[8.8] a group whose only admin leaves has another one", async () => {
     await ours.of(alice).leave();
     await bob.sync();
     await all();
@@ -109,7 +109,7 @@ describe("scenario: groups", function () {
     await inStep(bob, carol);
   });
 
-  it("[8.9] all leave, and the last one ends the group", async () => {
+  it("[8.8] all leave, and the last one ends the group", async () => {
     await ours.of(alice).leave();
     await ours.of(bob).leave();
     await carol.sync();
@@ -121,7 +121,7 @@ describe("scenario: groups", function () {
     assert.ok(!ours.isMember(carol));
   });
 
-  it("[8.9] one who is leaving changes nothing any more, but may still be heard", async () => {
+  it("[8.8] one who is leaving changes nothing any more, but may still be heard", async () => {
     await ours.of(alice).setAdmin("bob", true);
     await all();
     await ours.of(bob).leave();
@@ -142,7 +142,7 @@ describe("scenario: groups", function () {
     assert.deepEqual(await alice.sync(), []);
   });
 
-  it("[8.5] a newcomer is introduced to the others by a message of its own", async () => {
+  it("[8.7] a newcomer is introduced to the others by a message of its own", async () => {
     ours.people.push(dave);
     await ours.of(alice).add(alice.client.contacts().find(({ name }) => name === "dave")!);
     await all();
