@@ -82,7 +82,7 @@ export class Groups {
    * Until then the id is asked for by the same request, also after a crash. Costs a `create` token.
    */
   async reserve<T>(tokens: Tokens, use: (groupId: Uint8Array, entry: Entry) => Promise<T>): Promise<T> {
-    const { call, sections, clock } = this.#session;
+    const { call, sections, clock, transport } = this.#session;
     if (this.#reservation === undefined || clock() - this.#reservation.at > RESERVED) {
       await tokens.spend("ds.reserve", async (token) => {
         const fresh = { requestId: randomBytes(REQUEST_ID_LENGTH), token: Buffer.from(token), at: clock() };
@@ -91,12 +91,15 @@ export class Groups {
       });
     }
     const { requestId, token } = this.#reservation!;
-    const ask = { operation: "ds.reserve", circuit: freshCircuit("group"), request: {}, token, requestId } as const;
-    const groupId = await call(ask, (reply) => Buffer.from(reply.groupId)).catch(async (error: unknown) => {
-      // A refusal is for good, whatever it was: the next time another id is asked for.
-      if (error instanceof Fault && error.code.startsWith("token/")) await this.#forget();
-      throw error;
-    });
+    const circuit = freshCircuit("reserve");
+    const ask = { operation: "ds.reserve", circuit, request: {}, token, requestId } as const;
+    const groupId = await call(ask, (reply) => Buffer.from(reply.groupId))
+      .catch(async (error: unknown) => {
+        // A refusal is for good, whatever it was: the next time another id is asked for.
+        if (error instanceof Fault && error.code.startsWith("token/")) await this.#forget();
+        throw error;
+      })
+      .finally(() => transport.closeCircuit(circuit));
     const result = await use(groupId, this.#entry([...this.#ids, groupId], undefined));
     this.#reservation = undefined;
     return result;

@@ -113,10 +113,10 @@ describe("client/call", function () {
     const purposes = distinct.map((label) => label.split(":")[0]);
     assert.deepEqual(
       new Set(purposes),
-      new Set(["account", "issuance", "queue", "discover", "connect", "claim", "group"]),
+      new Set(["account", "issuance", "queue", "discover", "connect", "claim", "reserve", "group"]),
     );
     for (const purpose of ["account", "issuance", "queue"]) assert.ok(distinct.includes(purpose));
-    for (const label of distinct.filter((l) => /^(?:discover|connect|claim):/.test(l))) {
+    for (const label of distinct.filter((l) => /^(?:discover|connect|claim|reserve):/.test(l))) {
       assert.equal(labels.filter((other) => other === label).length, 1);
       assert.ok(wire.closedCircuits.includes(label));
     }
