@@ -19,6 +19,8 @@ import type { Session } from "./session.ts";
 import type { Tokens } from "./wallet.ts";
 
 const SECTION = "inbox";
+/** Fewer KeyPackages than this are left at the house: more are published. */
+const FEW = 3;
 
 const record = struct({
   /** 0 until the queue's creation was answered. */
@@ -55,6 +57,7 @@ export class Inbox {
   #record: Record | undefined;
   #owner: GuardedKey | undefined;
   #spare: Uint8Array = lockedAlloc(32);
+  #lacks = false;
 
   constructor(session: Session) {
     this.#session = session;
@@ -86,6 +89,15 @@ export class Inbox {
 
   get queueId(): Uint8Array {
     return this.#own.queueId;
+  }
+
+  /** True when the house has said that KeyPackages have run out or are nearly used up: fresh ones should be published. */
+  get lacksKeyPackages(): boolean {
+    return this.#lacks;
+  }
+
+  published(): void {
+    this.#lacks = false;
   }
 
   readonly signRequest: RequestSigner = (out, ...parts) => {
@@ -161,7 +173,9 @@ export class Inbox {
     const { call, pool } = this.#session;
     const request = { queueId: this.queueId, acknowledge: this.#own.acknowledged, wait };
     const ask = { operation: "qs.read", circuit: QUEUE, request, signer: this.signRequest } as const;
-    return call({ ...ask, timeoutMs: (wait + 60) * 1000 }, async ({ items, more, full }) => {
+    return call({ ...ask, timeoutMs: (wait + 60) * 1000 }, async (reply) => {
+      const { items, more, full } = reply;
+      this.#lacks = reply.keyPackages < FEW || reply.keyPackagesExpired === 1;
       await exclusive(async () => {
         const overflowed = full === 0 ? 0 : 1;
         if (overflowed !== this.#own.overflowed) {

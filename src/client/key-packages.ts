@@ -25,6 +25,12 @@ const PUBLISHED = 8;
 const HELD = 64;
 const DAY = 86400;
 const LIFETIME = 60 * DAY;
+/** The house hands none out that is nearly over: who claims one has a week for adding its owner. */
+const LAST_DAYS = 7 * DAY;
+/** Published anew when half of their time is over. */
+const RENEWED = LIFETIME / 2;
+/** So long a Welcome may wait in the queue (PROTOCOL.md [7.6]). */
+const WAITS = 37 * DAY;
 const NO_AD = Buffer.alloc(0);
 
 const held = struct({
@@ -60,9 +66,10 @@ export class KeyPackages {
     this.#used = saved?.used === 1;
   }
 
-  /** True when a published one was used up, so that fresh ones should be published. */
-  get used(): boolean {
-    return this.#used;
+  /** True when fresh ones should be published: one was used up, or their time is half over. */
+  get due(): boolean {
+    const newest = Math.max(0, ...this.#held.map(({ notAfter }) => notAfter));
+    return this.#used || newest - this.#session.clock() < RENEWED;
   }
 
   entry(): Entry {
@@ -80,7 +87,7 @@ export class KeyPackages {
     const { call, sections, clock } = this.#session;
     const now = clock();
     const handles = await inbox.mintHandles(PUBLISHED + 1);
-    const sealed: Buffer[] = [];
+    const published: { notAfter: number; sealed: Buffer }[] = [];
     const fresh: Held[] = [];
     for (const [i, handle] of handles.entries()) {
       const pseudonym = randomBytes(PSEUDONYM_LENGTH);
@@ -89,17 +96,20 @@ export class KeyPackages {
       const own = await makeKeyPackage({ pseudonym, handle, notBefore: now - DAY, notAfter, lastResort });
       const leaf = { pseudonym, leafKey: own.signaturePublicKey };
       const introduction = makeIntroduction(account.identity, account.sign, leaf);
-      sealed.push(sealBundle({ keyPackage: own.keyPackage, introduction }, inbox.keyPackageKey));
+      const sealed = sealBundle({ keyPackage: own.keyPackage, introduction }, inbox.keyPackageKey);
+      published.push({ notAfter: Math.floor((notAfter - LAST_DAYS) / DAY), sealed });
       const { ref, keyPackage } = own;
       const privateKeys = keepLocked(own.privateKeys);
       wipe(own.privateKeys);
       fresh.push({ ref, keyPackage, privateKeys, notAfter, lastResort: lastResort ? 1 : 0 });
     }
-    this.#held = [...fresh, ...this.#held.filter((old) => old.notAfter > now)].slice(0, HELD);
+    this.#held = [...fresh, ...this.#held.filter((old) => old.notAfter + WAITS > now)].slice(0, HELD);
     await sections.save(this.entry());
-    const request = { queueId: inbox.queueId, keyPackages: sealed.slice(0, PUBLISHED), lastResort: sealed[PUBLISHED]! };
+    const [keyPackages, lastResort] = [published.slice(0, PUBLISHED), published[PUBLISHED]!];
+    const request = { queueId: inbox.queueId, keyPackages, lastResort };
     await call({ operation: "qs.publish", circuit: QUEUE, request, signer: inbox.signRequest }, () => undefined);
     this.#used = false;
+    inbox.published();
     await sections.save(this.entry());
   }
 

@@ -52,7 +52,7 @@ async function commitDue(parts: Parts, held: HeldGroup): Promise<void> {
   if (parts.session.clock() >= commitAt) await change(parts, held, {});
 }
 
-/** Reads the queue, waiting up to `wait` seconds when there is nothing; then makes up for KeyPackages that were used. */
+/** Reads the queue, waiting up to `wait` seconds when there is nothing; then makes up for KeyPackages that were used or ran out. */
 export async function readInbox(
   parts: Parts,
   wait: number,
@@ -60,6 +60,6 @@ export async function readInbox(
 ): Promise<void> {
   const { account, inbox, keyPackages, events } = parts;
   await readQueue(parts, () => (events.waiting ? 0 : wait), exclusive);
-  // Fresh ones are published for one that a Welcome used up, so that none has to be used twice.
-  if (keyPackages.used) await exclusive(() => keyPackages.publish(account, inbox));
+  // Before the last is used up: then one would have to be used twice, or nobody could add this client.
+  if (keyPackages.due || inbox.lacksKeyPackages) await exclusive(() => keyPackages.publish(account, inbox));
 }

@@ -92,6 +92,9 @@ export const offerKinds = { request: 1 } as const;
 export const introduction = struct({ version: u8, credential: bytes(CREDENTIAL_MAX), pseudonym: id, leafKey: key });
 export const INTRODUCTION_MAX = CREDENTIAL_MAX + 256;
 
+/** A published KeyPackage: the last day since 1970-01-01 on which it may be handed out, and the sealed bundle below. */
+export const publishedKeyPackage = struct({ notAfter: u32, sealed: bytes(SEALED_KEY_PACKAGE_MAX) });
+
 /** What is sealed under the friendship's KeyPackage key and published at the queuing service. */
 export const keyPackageBundle = struct({ keyPackage: bytes(KEY_PACKAGE_MAX), introduction: bytes(INTRODUCTION_MAX) });
 

@@ -1,6 +1,6 @@
 // The operation table: what may be asked of the house, by whom, for which token, in which sizes, within which limits.
 import { bytes, fixed, list, struct, u32, u48, u8, type ValueOf } from "./codec.ts";
-import { SEALED_ITEM_MAX, SEALED_KEY_PACKAGE_MAX } from "./documents.ts";
+import { publishedKeyPackage, SEALED_ITEM_MAX, SEALED_KEY_PACKAGE_MAX } from "./documents.ts";
 import { id, key, nothing, operation, small } from "./operation.ts";
 import { authOperations, MAX_BATCH } from "./operations-auth.ts";
 import { deliveryOperations, QUEUE_HANDLE_LENGTH } from "./operations-delivery.ts";
@@ -30,12 +30,12 @@ export const operations = {
     token: "none",
     price: 0,
     size: { request: "medium", reply: "small" },
-    limits: { keyPackages: 20 },
+    limits: { keyPackages: 20, lifetimeDays: 90 },
     /** Replaces all published before. */
     request: struct({
       queueId: id,
-      keyPackages: list(bytes(SEALED_KEY_PACKAGE_MAX), 20),
-      lastResort: bytes(SEALED_KEY_PACKAGE_MAX),
+      keyPackages: list(publishedKeyPackage, 20),
+      lastResort: publishedKeyPackage,
     }),
     reply: nothing,
   }),
@@ -82,12 +82,16 @@ export const operations = {
     /**
      * `full` is 1 from a refused item on, until one that came after it is acknowledged; `more` is 1 when items are left.
      * `expired`: items up to this number became too old before they were acknowledged, and are gone; 0 for none.
+     * `keyPackages`: how many for one use are left; `keyPackagesExpired` is 1 when one, or the last resort, has run out
+     * since the last publication: publish anew.
      */
     reply: struct({
       items: list(struct({ sequence: u48, sealed: bytes(SEALED_ITEM_MAX) }), 500),
       more: u8,
       full: u8,
       expired: u48,
+      keyPackages: u8,
+      keyPackagesExpired: u8,
     }),
   }),
   "qs.deleteQueue": operation({

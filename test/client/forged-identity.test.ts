@@ -230,7 +230,7 @@ describe("client: an identity that a malicious house forged", function () {
     sealInto(sealed, bundle, Buffer.alloc(0), friendship.keyPackageKey);
     const queueId = bob.client.identifiers().find(({ what }) => what === "queue id")!.bytes;
     const restore = await rewrite(house, "keyPackage", queueId, keyPackageRecord, (record) => {
-      return { ...record, keyPackages: [], lastResort: sealed };
+      return { ...record, keyPackages: [], lastResort: [{ notAfter: Math.floor(now / DAY) + 1, sealed }] };
     });
     const contact = alice.client.contacts().find(({ name }) => name === "bob")!;
     await assert.rejects(alice.client.createGroup([contact]), { code: "contact/changed" });

@@ -39,7 +39,7 @@ const samples: { [N in OperationName]: RequestOf<N> } = {
   "as.createAlias": { name: Buffer.from("an.alias"), aliasKey: zeros(32), proof: zeros(64), days: 1 },
   "as.deleteAlias": { aliasId: zeros(16) },
   "qs.createQueue": { ownerKey: zeros(32), ratchetSecret: zeros(32), friendshipToken: randomBytes(32) },
-  "qs.publish": { queueId: zeros(16), keyPackages: [], lastResort: zeros(0) },
+  "qs.publish": { queueId: zeros(16), keyPackages: [], lastResort: { notAfter: 0, sealed: zeros(0) } },
   "qs.claim": { friendshipToken: zeros(32) },
   "qs.mintHandles": { queueId: zeros(16), count: 1 },
   "qs.deleteQueue": { queueId: zeros(16), ownerKey: zeros(32) },

@@ -2,6 +2,7 @@
 import { randomFill } from "../../crypto/random.ts";
 import { Fault } from "../../fault.ts";
 import type { Handler } from "../ports.ts";
+import { NOTHING_PUBLISHED } from "./lifetimes.ts";
 import { register } from "./look-row.ts";
 import { friendshipName, friendshipRecord, monthOf, queueRecord, save } from "./records.ts";
 
@@ -25,6 +26,7 @@ export const createQueue: Handler<"qs.createQueue"> = async (request, call) => {
     generation: 0,
     from: 1,
     friendship,
+    ...NOTHING_PUBLISHED,
     month: monthOf(call.now),
     ...register(call, queueId),
   });

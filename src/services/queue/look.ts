@@ -1,11 +1,12 @@
-// Looks at every queue once a week: drops items that are too old, and queues whose owner has not come for a year.
+// Looks at every queue once a week: drops items that are too old, KeyPackages that have run out, and queues whose owner has not come for a year.
 import type { Arena, ArenaPool } from "../../memory/arena.ts";
 import type { Store } from "../../store/store.ts";
 import { operations } from "../../wire/operations.ts";
 import { lockWhole, remove } from "./delete-queue.ts";
+import { goodOn, keptOf } from "./lifetimes.ts";
 import { END, type Looking, register, rowOf } from "./look-row.ts";
 import { writtenAt } from "./read.ts";
-import { dayOf, dayOfItem, monthOf, queueRecord, save, type QueueRecord } from "./records.ts";
+import { dayOf, dayOfItem, keyPackageRecord, load, monthOf, queueRecord, save, type QueueRecord } from "./records.ts";
 
 const { itemDays, idleMonths } = operations["qs.read"].limits;
 const FIRST_LOOK_BACK = 100;
@@ -82,7 +83,19 @@ async function lookAt(
       ? {}
       : { acknowledged, expired: acknowledged, released: await writtenAt(call, queueId, acknowledged) };
   if ("acknowledged" in old) tx.deleteRange("queueItem", queueId, queue.acknowledged + 1, acknowledged + 1);
-  save(call, "queue", queueRecord, queueId, { ...queue, ...old, ...register(call, queueId) });
+  const kept = await dropExpired(call, queueId, queue);
+  save(call, "queue", queueRecord, queueId, { ...queue, ...old, ...kept, ...register(call, queueId) });
+}
+
+/** Drops KeyPackages that have run out; what the queue's record then says of them. */
+async function dropExpired(call: Looking, queueId: Uint8Array, queue: QueueRecord): Promise<Partial<QueueRecord>> {
+  const today = dayOf(call.now);
+  if (queue.keyPackagesUntil >= today) return {};
+  const record = await load(call, "keyPackage", keyPackageRecord, queueId);
+  if (record === undefined) return {};
+  const { good } = goodOn(record, today);
+  save(call, "keyPackage", keyPackageRecord, queueId, good);
+  return keptOf(good, true);
 }
 
 /** The number of the last item in a row, from the first that waits on, that is too old. */

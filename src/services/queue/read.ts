@@ -4,12 +4,13 @@ import { sizes } from "../../wire/frame.ts";
 import { operations } from "../../wire/operations.ts";
 import type { Call, Handler } from "../ports.ts";
 import type { Bell } from "./bell.ts";
+import { hasExpired } from "./lifetimes.ts";
 import { ownedQueue, saveOwned } from "./owner.ts";
-import { ITEM_MARK, writtenOf } from "./records.ts";
+import { dayOf, ITEM_MARK, writtenOf } from "./records.ts";
 
 const { limits, size } = operations["qs.read"];
-// The reply's frame (code, length), then what the codec adds: the count and three marks, a number and a length an item.
-const ROOM = sizes[size.reply] - 6 - 10;
+// The reply's frame (code, length), then what the codec adds: the count and five marks, a number and a length an item.
+const ROOM = sizes[size.reply] - 6 - 12;
 const PER_ITEM = 6 + 4;
 
 /** Fault `queue/limit` for a wait that is too long, and for acknowledging what was never there. */
@@ -45,11 +46,12 @@ export const read =
     }
     const last = items.at(-1)?.sequence ?? acknowledged;
     const reply = { items, more: last + 1 < queue.next ? 1 : 0, full: queue.lostBefore > 0 ? 1 : 0, expired };
+    const keyPackagesExpired = hasExpired(queue, dayOf(call.now)) ? 1 : 0;
     if (wake !== undefined) {
       if (items.length > 0) bell.leave(queueId);
       else call.waitFor(wake, wait);
     }
-    return reply;
+    return { ...reply, keyPackages: queue.keyPackages, keyPackagesExpired };
   };
 
 /** What the queue had taken when this item, which still waits, was written. */

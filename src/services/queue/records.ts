@@ -1,20 +1,8 @@
 // What the queuing service stores: the queue itself, and the KeyPackages of its owner.
 import { derive } from "../../crypto/derive.ts";
 import type { Call } from "../ports.ts";
-import {
-  bytes,
-  decode,
-  encode,
-  fixed,
-  list,
-  struct,
-  u16,
-  u32,
-  u48,
-  type Codec,
-  type ValueOf,
-} from "../../wire/codec.ts";
-import { SEALED_KEY_PACKAGE_MAX } from "../../wire/documents.ts";
+import { decode, encode, fixed, list, struct, u16, u32, u48, u8, type Codec, type ValueOf } from "../../wire/codec.ts";
+import { publishedKeyPackage } from "../../wire/documents.ts";
 import { operations } from "../../wire/operations.ts";
 
 const id = fixed(16);
@@ -47,6 +35,10 @@ export const queueRecord = struct({
   from: u48,
   /** Where the queue's friendship is filed. Changed under the lock of `keyPackage` of the same name. */
   friendship: key,
+  /** KeyPackages for one use that are left, whether any has run out since they were published, the first day after which one does. */
+  keyPackages: u8,
+  keyPackagesExpired: u8,
+  keyPackagesUntil: u16,
   /** Month in which the owner last read or published: months of 30.44 days since 1970. */
   month: u16,
 });
@@ -63,14 +55,17 @@ export const dayOfItem = (item: Buffer): number => item.readUInt16BE(4);
 
 /** Room `keyPackage`, name = queue id. */
 export const keyPackageRecord = struct({
-  keyPackages: list(bytes(SEALED_KEY_PACKAGE_MAX), operations["qs.publish"].limits.keyPackages),
-  lastResort: bytes(SEALED_KEY_PACKAGE_MAX),
+  keyPackages: list(publishedKeyPackage, operations["qs.publish"].limits.keyPackages),
+  /** One, until it has run out. */
+  lastResort: list(publishedKeyPackage, 1),
   /** Digests of the last publications, the newest first: publishing one of them again changes nothing. */
   publications: list(key, PUBLICATIONS),
   /** Day since 1970 of the last claim, and how many there were on it. */
   claimDay: u16,
   claims: u16,
 });
+
+export type KeyPackageRecord = ValueOf<typeof keyPackageRecord>;
 
 /** Room `friendship`, name = digest of the friendship token. */
 export const friendshipRecord = struct({ queueId: id });

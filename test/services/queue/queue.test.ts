@@ -156,7 +156,7 @@ describe("services/queue", () => {
         const refused = { code: "auth/signature" };
         await assert.rejects(services.ask("qs.read", { queueId, acknowledge: 1, wait: 0 }, as), refused);
         await assert.rejects(services.ask("qs.mintHandles", { queueId, count: 1 }, as), refused);
-        const publication = { queueId, keyPackages: [], lastResort: sealedKeyPackage() };
+        const publication = { queueId, keyPackages: [], lastResort: queue.timed(sealedKeyPackage(), 1) };
         await assert.rejects(services.ask("qs.publish", publication, as), refused);
       }
       assert.deepEqual((await queue.read()).texts, ["waiting"]);

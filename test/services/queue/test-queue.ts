@@ -1,7 +1,7 @@
 // A queue with its owner: asks, enqueues, and opens what it reads with the ratchet.
 import { randomBytes } from "../../../src/crypto/random.ts";
 import { ITEM_OVERHEAD, openNext, skipTo } from "../../../src/crypto/ratchet.ts";
-import { keyPair, type KeyPair, type Services } from "../services.ts";
+import { DAY, keyPair, type KeyPair, type Services } from "../services.ts";
 
 export const sealedKeyPackage = (size = 600): Buffer => randomBytes(size);
 
@@ -39,7 +39,17 @@ export class TestQueue {
     return queue;
   }
 
-  async publish(keyPackages: Buffer[], lastResort: Buffer): Promise<void> {
+  /** To be handed out for so many days more. */
+  async publish(keyPackages: Buffer[], lastResort: Buffer, days = 60): Promise<void> {
+    const timed = (sealed: Buffer) => this.timed(sealed, days);
+    await this.publishTimed(keyPackages.map(timed), timed(lastResort));
+  }
+
+  timed(sealed: Buffer, days: number): { notAfter: number; sealed: Buffer } {
+    return { notAfter: Math.floor(this.#services.now / DAY) + days, sealed };
+  }
+
+  async publishTimed(keyPackages: { notAfter: number; sealed: Buffer }[], lastResort: (typeof keyPackages)[0]) {
     await this.#services.ask("qs.publish", { queueId: this.queueId, keyPackages, lastResort }, this.owner);
   }
 
