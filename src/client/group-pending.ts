@@ -8,8 +8,8 @@ import { readIntroduction, type Introduction } from "./credentials.ts";
 import { endedGroup, inNextEpoch, type GroupState, type Outgoing, type Pending } from "./group-record.ts";
 import type { Parts } from "./parts.ts";
 
-/** Introductions in one message: an introduction takes at most 358 bytes of the 3,072 that a message's body may have. */
-const PER_MESSAGE = 8;
+/** Bytes of a message's body (documents.ts). */
+const BODY_MAX = 3072;
 const EVERYBODY = Buffer.alloc(0);
 
 const COMMITS: ReadonlySet<OperationName> = new Set(["ds.commit", "ds.commitLarge", "ds.resync", "ds.delete"]);
@@ -37,7 +37,7 @@ export async function adopted(parts: Parts, state: GroupState): Promise<GroupSta
   }
   if (operationOfNumber(pending.operation) === "ds.delete") return endedGroup(state);
   const added = pending.introductions.map(readIntroduction);
-  const known = [...state.introductions, ...added];
+  const known = added.length === 0 ? state.introductions : [...state.introductions, ...added];
   const mls = ClientGroup.deserialize(pending.next);
   const outgoing = [...state.outgoing, ...introduceAll(mls, known, added)];
   if (pending.befriends === 1) {
@@ -48,12 +48,14 @@ export async function adopted(parts: Parts, state: GroupState): Promise<GroupSta
 }
 
 function messages(of: readonly Introduction[], to: Uint8Array): Outgoing[] {
-  const list: Outgoing[] = [];
-  for (let i = 0; i < of.length; i += PER_MESSAGE) {
-    const some = of.slice(i, i + PER_MESSAGE).map(({ document }) => document);
-    list.push({ kind: groupMessageKinds.introductions, body: encode(introductions, some, Buffer.alloc), to });
+  const groups: Uint8Array[][] = [];
+  for (const { document } of of) {
+    const last = groups.at(-1);
+    if (last !== undefined && introductions.size([...last, document]) <= BODY_MAX) last.push(document);
+    else groups.push([document]);
   }
-  return list;
+  const { introductions: kind } = groupMessageKinds;
+  return groups.map((documents) => ({ kind, body: encode(introductions, documents, Buffer.alloc), to }));
 }
 
 // Everybody is introduced to everybody: the new to all, the old to the new. Introductions prove themselves, so one member

@@ -218,5 +218,5 @@ async function introduced(parts: Parts, state: GroupState, body: Uint8Array): Pr
       refused(error);
     }
   }
-  return { ...state, introductions: [...state.introductions, ...fresh] };
+  return fresh.length === 0 ? state : { ...state, introductions: [...state.introductions, ...fresh] };
 }

@@ -9,7 +9,8 @@ import { MAX_PRICE } from "../wire/operations.ts";
 import { readIntroduction, type Introduction } from "./credentials.ts";
 import { entry, type Entry, type Sections } from "./sections.ts";
 
-const STATE_MAX = 1 << 19;
+/** A state of 1,000 members takes 660,000 bytes. Each section fits a slab of the pool in open.ts. */
+const STATE_MAX = 1_000_000;
 const MEMBERS_MAX = 1000;
 
 /** A request that was saved before it was sent, whole, so that it can be repeated as the very same request. */
@@ -19,13 +20,14 @@ const pending = struct({
   token: bytes(MAX_PRICE * TOKEN_SLOT_LENGTH),
   /** The operation's request, encoded. */
   request: bytes(sizes.large),
-  /** For a commit: the MLS state to adopt when it is confirmed, and the introductions of those it adds. */
-  next: bytes(STATE_MAX),
+  /** For a commit: the introductions of those it adds. */
   introductions: list(bytes(INTRODUCTION_MAX), MEMBERS_MAX),
   /** 1 when those it adds are to be told our friendship: they are becoming contacts. */
   befriends: u8,
 });
-export type Pending = ValueOf<typeof pending>;
+/** For a commit, `next`: the MLS state to adopt when it is confirmed. */
+export type Pending = ValueOf<typeof pending> & { readonly next: Uint8Array };
+const next = struct({ state: bytes(STATE_MAX) });
 
 /** A Welcome that has come, and as much of the tree as has been fetched since. */
 const joining = struct({
@@ -60,11 +62,13 @@ const PAST_KEYS = 4;
 const pastKey = struct({ epoch: u48, groupKey: fixed(32), leaf: u32 });
 export type PastKey = ValueOf<typeof pastKey>;
 
+/** Of those who are members, and who were. */
+const people = struct({ introductions: list(bytes(INTRODUCTION_MAX), 2 * MEMBERS_MAX) });
+
 const record = struct({
   groupId: fixed(16),
   /** Empty while joining for the first time, and once this client is no member any more. */
   state: bytes(STATE_MAX),
-  introductions: list(bytes(INTRODUCTION_MAX), 2 * MEMBERS_MAX),
   /** In the order in which they are sent. */
   outgoing: list(outgoing, 65535),
   /** 1 from when this client wants to leave. */
@@ -119,8 +123,8 @@ export async function inNextEpoch(state: GroupState, next: ClientGroup): Promise
 }
 
 const sectionOf = (groupId: Uint8Array): string => `group-${Buffer.from(groupId).toString("hex")}`;
-const requestOf = (groupId: Uint8Array): string => `${sectionOf(groupId)}-request`;
-const joiningOf = (groupId: Uint8Array): string => `${sectionOf(groupId)}-joining`;
+const part = (groupId: Uint8Array, of: "people" | "request" | "next" | "joining"): string =>
+  `${sectionOf(groupId)}-${of}`;
 
 const optional = <T>(section: string, codec: Codec<T>, value: T | undefined): Entry =>
   value === undefined ? { section, write: undefined } : entry(section, codec, value);
@@ -130,34 +134,43 @@ const optional = <T>(section: string, codec: Codec<T>, value: T | undefined): En
  * ordinary memory here as it lives there.
  */
 export function groupEntries(group: GroupState, before?: GroupState): Entry[] {
-  const { groupId, mls, introductions } = group;
+  const { groupId, mls } = group;
   const write = (allocate: (size: number) => Buffer): Buffer => {
     const state = mls?.serialize() ?? new Uint8Array(0);
-    const documents = introductions.map(({ document }) => document);
     try {
-      const value = { ...group, state, introductions: documents, leaving: group.leaving ? 1 : 0 };
-      return encode(record, value, allocate);
+      return encode(record, { ...group, state, leaving: group.leaving ? 1 : 0 }, allocate);
     } finally {
       state.fill(0);
     }
   };
   const entries: Entry[] = [{ section: sectionOf(groupId), write }];
-  if (group.pending !== before?.pending) entries.push(optional(requestOf(groupId), pending, group.pending));
-  if (group.joining !== before?.joining) entries.push(optional(joiningOf(groupId), joining, group.joining));
+  if (group.introductions !== before?.introductions) {
+    const introductions = group.introductions.map(({ document }) => document);
+    entries.push(entry(part(groupId, "people"), people, { introductions }));
+  }
+  if (group.pending !== before?.pending) {
+    const state = group.pending && group.pending.next.length > 0 ? { state: group.pending.next } : undefined;
+    entries.push(optional(part(groupId, "request"), pending, group.pending));
+    entries.push(optional(part(groupId, "next"), next, state));
+  }
+  if (group.joining !== before?.joining) entries.push(optional(part(groupId, "joining"), joining, group.joining));
   return entries;
 }
 
 export async function loadGroup(sections: Sections, groupId: Uint8Array): Promise<GroupState | undefined> {
   const saved = await sections.load(sectionOf(groupId), record);
   if (saved === undefined) return undefined;
-  const { state, introductions, leaving, ...rest } = saved;
+  const { state, leaving, ...rest } = saved;
+  const known = await sections.load(part(groupId, "people"), people);
+  const request = await sections.load(part(groupId, "request"), pending);
+  const adopting = await sections.load(part(groupId, "next"), next);
   return {
     ...rest,
     mls: state.length === 0 ? undefined : ClientGroup.deserialize(state),
-    introductions: introductions.map(readIntroduction),
+    introductions: (known?.introductions ?? []).map(readIntroduction),
     leaving: leaving === 1,
-    pending: await sections.load(requestOf(groupId), pending),
-    joining: await sections.load(joiningOf(groupId), joining),
+    pending: request && { ...request, next: adopting?.state ?? Buffer.alloc(0) },
+    joining: await sections.load(part(groupId, "joining"), joining),
   };
 }
 

@@ -11,6 +11,7 @@ import { healths, type GroupState, type PastKey } from "./group-record.ts";
 import { draft, keep, leafSigner, question } from "./group-request.ts";
 import type { HeldGroup } from "./groups.ts";
 import { allOrNothing, type Parts } from "./parts.ts";
+import { catchUp } from "./read-queue.ts";
 
 /** Attempts, and how long after each the next one is made. Seconds. */
 const WAITS = [120, 600, 3600, 86_400, 86_400] as const;
@@ -36,6 +37,9 @@ async function unlessRefused<T>(work: () => Promise<T>): Promise<T | undefined> 
 /** Makes the next attempt when it is due. The number of attempts is bounded, then the group is stuck. */
 export async function recover(parts: Parts, held: HeldGroup): Promise<void> {
   const { session } = parts;
+  if (!isDue(parts, held)) return;
+  // What waits in the queue may be all that is missing.
+  await catchUp(parts);
   const { mls, pending } = held.state;
   if (mls === undefined || !isDue(parts, held)) return;
   if (held.state.care.health === healths.suspect) {

@@ -37,7 +37,7 @@ export interface OpenClientOptions {
 const TIERS = [
   [16 << 10, 32],
   [64 << 10, 12],
-  [1 << 20, 3],
+  [1 << 20, 4],
 ] as const;
 
 /**
