@@ -42,7 +42,11 @@ export interface SpawnOptions {
 }
 
 /** The house runs in an environment as `tacet start` makes it. */
-export async function spawnHouse({ nodeFlags = [], bare = false, program = entry }: SpawnOptions = {}): Promise<SpawnedHouse> {
+export async function spawnHouse({
+  nodeFlags = [],
+  bare = false,
+  program = entry,
+}: SpawnOptions = {}): Promise<SpawnedHouse> {
   const dir = await mkdtemp(join(tmpdir(), "tacet-proc-"));
   const [dataDir, keyFile, socketPath] = [join(dir, "data"), join(dir, "master.key"), join(dir, "house.sock")];
   await createKeyFile(keyFile);

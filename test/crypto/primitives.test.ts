@@ -5,7 +5,14 @@ import { openInto, SEAL_OVERHEAD, sealInto } from "../../src/crypto/aead.ts";
 import { derive } from "../../src/crypto/derive.ts";
 import { sha256 } from "../../src/crypto/hash.ts";
 import { hmac } from "../../src/crypto/hmac.ts";
-import { derivationLabels, hpkeInfo, hpkeReplyExport, mlsGroupKey, mlsGroupKeyRecovery, signatureLabels } from "../../src/crypto/labels.ts";
+import {
+  derivationLabels,
+  hpkeInfo,
+  hpkeReplyExport,
+  mlsGroupKey,
+  mlsGroupKeyRecovery,
+  signatureLabels,
+} from "../../src/crypto/labels.ts";
 import { randomBytes } from "../../src/crypto/random.ts";
 import { sign, signKeypair, verify } from "../../src/crypto/sign.ts";
 
