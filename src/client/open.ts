@@ -34,7 +34,7 @@ export interface OpenClientOptions {
 }
 
 /** Request plaintexts and opened replies: a few calls at a time, and one whole save of the state. */
-const TIERS = [
+export const TIERS = [
   [16 << 10, 32],
   [64 << 10, 12],
   [1 << 20, 4],

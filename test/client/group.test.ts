@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { makeIntroduction } from "../../src/client/credentials.ts";
 import { change } from "../../src/client/group-commit.ts";
 import { healths } from "../../src/client/group-record.ts";
-import { enqueue, flush } from "../../src/client/group-outbox.ts";
+import { deliver, enqueue, flush } from "../../src/client/group-outbox.ts";
+import { draft, keep } from "../../src/client/group-request.ts";
 import { joined } from "../../src/client/group-join.ts";
 import type { HeldGroup } from "../../src/client/groups.ts";
 import { openParts } from "../../src/client/open.ts";
@@ -13,7 +14,7 @@ import { resume } from "../../src/client/sync.ts";
 import { randomBytes } from "../../src/crypto/random.ts";
 import { createGroup } from "../../src/mls/client.ts";
 import { encode } from "../../src/wire/codec.ts";
-import { friendship, groupMessageKinds, introductions } from "../../src/wire/documents.ts";
+import { friendship, groupMessage, groupMessageKinds, introductions } from "../../src/wire/documents.ts";
 import { startTestHouse, type TestHouse } from "../house.ts";
 import { befriend, settled, texts, type Person } from "./people.ts";
 
@@ -77,6 +78,25 @@ describe("client/group", function () {
     const before = bob.client.contacts();
     assert.deepEqual(await bob.sync(), []);
     assert.deepEqual(bob.client.contacts(), before);
+  });
+
+  it("takes nothing from a member that is of another mind about the epoch, and looks once", async () => {
+    const mls = held.state.mls!;
+    const body = Buffer.from("we are elsewhere");
+    const plain = encode(
+      groupMessage,
+      { kind: groupMessageKinds.text, authenticator: randomBytes(16), body },
+      Buffer.alloc,
+    );
+    const { privateMessage: message, next } = await mls.send(plain);
+    const request = { groupId: held.state.groupId, groupKey: await mls.groupKey(), leaf: mls.ownLeaf, message };
+    await draft(parts, "ds.send", request, (pending) => keep(parts, held, { ...held.state, mls: next, pending }));
+    assert.equal(await deliver(parts, held), "done");
+    assert.deepEqual(await bob.sync(), []);
+    assert.equal(bob.group.health, "good");
+    // Control: with the right one it is heard.
+    await say("text", body);
+    assert.deepEqual(texts(await bob.sync()), ["mallory: we are elsewhere"]);
   });
 
   it("outlives nonsense from a member", async () => {
