@@ -9,8 +9,8 @@ import { bytes, decode, encode, fixed, list, struct, u48, u8, type ValueOf } fro
 import * as documents from "../wire/documents.ts";
 import type { Account } from "./account.ts";
 import { freshCircuit, QUEUE } from "./circuits.ts";
-import { isSamePerson, makeIntroduction, verifyIntroduction, type Introduction } from "./credentials.ts";
-import type { Contact } from "./contacts.ts";
+import { isSameClient, makeIntroduction, verifyIntroduction, type Introduction } from "./credentials.ts";
+import type { Contact, Device } from "./contacts.ts";
 import { ClientError } from "./errors.ts";
 import type { Inbox } from "./inbox.ts";
 import { keepLocked } from "./keep.ts";
@@ -29,8 +29,6 @@ const LIFETIME = 60 * DAY;
 const LAST_DAYS = 7 * DAY;
 /** Published anew when half of their time is over. */
 const RENEWED = LIFETIME / 2;
-/** So long a Welcome may wait in the queue (PROTOCOL.md [7.6]). */
-const WAITS = 37 * DAY;
 const NO_AD = Buffer.alloc(0);
 
 const held = struct({
@@ -95,7 +93,7 @@ export class KeyPackages {
       const notAfter = now + LIFETIME;
       const own = await makeKeyPackage({ pseudonym, handle, notBefore: now - DAY, notAfter, lastResort });
       const leaf = { pseudonym, leafKey: own.signaturePublicKey };
-      const introduction = makeIntroduction(account.identity, account.sign, leaf);
+      const introduction = makeIntroduction(account.identity, account.sign, leaf, account.introducedList);
       const sealed = sealBundle({ keyPackage: own.keyPackage, introduction }, inbox.keyPackageKey);
       published.push({ notAfter: Math.floor((notAfter - LAST_DAYS) / DAY), sealed });
       const { ref, keyPackage } = own;
@@ -103,7 +101,7 @@ export class KeyPackages {
       wipe(own.privateKeys);
       fresh.push({ ref, keyPackage, privateKeys, notAfter, lastResort: lastResort ? 1 : 0 });
     }
-    this.#held = [...fresh, ...this.#held.filter((old) => old.notAfter + WAITS > now)].slice(0, HELD);
+    this.#held = [...fresh, ...this.#held.filter((old) => old.notAfter > now)].slice(0, HELD);
     await sections.save(this.entry());
     const [keyPackages, lastResort] = [published.slice(0, PUBLISHED), published[PUBLISHED]!];
     const request = { queueId: inbox.queueId, keyPackages, lastResort };
@@ -125,12 +123,19 @@ export class KeyPackages {
     if (own.lastResort === 0) this.#held = this.#held.filter((candidate) => candidate !== own);
   }
 
+  /** Claims a KeyPackage of each of a contact's devices. */
+  async claimAll({ devices }: Pick<Contact, "devices">, tokens: Tokens): Promise<Claimed[]> {
+    const claimed: Claimed[] = [];
+    for (const device of devices) claimed.push(await this.claim(device, tokens));
+    return claimed;
+  }
+
   /**
    * Claims one of a contact's KeyPackages, for a `connect` token on a circuit used for nothing else. ClientError
    * `contact/unverified` unless its leaf is introduced by that very person, `contact/changed` when somebody else of the
    * same name introduces it.
    */
-  async claim({ friendship, identity }: Contact, tokens: Tokens): Promise<Claimed> {
+  async claim({ friendship, identity }: Device, tokens: Tokens): Promise<Claimed> {
     const { call, directory, transport, clock } = this.#session;
     const circuit = freshCircuit("claim");
     const { friendshipToken, keyPackageKey } = friendship;
@@ -141,7 +146,7 @@ export class KeyPackages {
           const bundle = openBundle(sealed, keyPackageKey);
           const introduction = verifyIntroduction(bundle.introduction, server, clock());
           const owner = inspectKeyPackage(bundle.keyPackage, clock());
-          if (!isSamePerson(introduction.identity, identity)) {
+          if (!isSameClient(introduction.identity, identity)) {
             throw new ClientError(
               introduction.identity.name === identity.name ? "contact/changed" : "contact/unverified",
             );
