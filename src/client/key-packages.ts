@@ -9,8 +9,8 @@ import { bytes, decode, encode, fixed, list, struct, u48, u8, type ValueOf } fro
 import * as documents from "../wire/documents.ts";
 import type { Account } from "./account.ts";
 import { freshCircuit, QUEUE } from "./circuits.ts";
-import { isSameClient, makeIntroduction, verifyIntroduction, type Introduction } from "./credentials.ts";
-import type { Contact, Device } from "./contacts.ts";
+import { isSamePerson, makeIntroduction, verifyIntroduction, type Introduction } from "./credentials.ts";
+import type { Contact } from "./contacts.ts";
 import { ClientError } from "./errors.ts";
 import type { Inbox } from "./inbox.ts";
 import { keepLocked } from "./keep.ts";
@@ -93,7 +93,7 @@ export class KeyPackages {
       const notAfter = now + LIFETIME;
       const own = await makeKeyPackage({ pseudonym, handle, notBefore: now - DAY, notAfter, lastResort });
       const leaf = { pseudonym, leafKey: own.signaturePublicKey };
-      const introduction = makeIntroduction(account.identity, account.sign, leaf, account.introducedList);
+      const introduction = makeIntroduction(account.identity, account.sign, leaf);
       const sealed = sealBundle({ keyPackage: own.keyPackage, introduction }, inbox.keyPackageKey);
       published.push({ notAfter: Math.floor((notAfter - LAST_DAYS) / DAY), sealed });
       const { ref, keyPackage } = own;
@@ -123,19 +123,12 @@ export class KeyPackages {
     if (own.lastResort === 0) this.#held = this.#held.filter((candidate) => candidate !== own);
   }
 
-  /** Claims a KeyPackage of each of a contact's devices. */
-  async claimAll({ devices }: Pick<Contact, "devices">, tokens: Tokens): Promise<Claimed[]> {
-    const claimed: Claimed[] = [];
-    for (const device of devices) claimed.push(await this.claim(device, tokens));
-    return claimed;
-  }
-
   /**
    * Claims one of a contact's KeyPackages, for a `connect` token on a circuit used for nothing else. ClientError
    * `contact/unverified` unless its leaf is introduced by that very person, `contact/changed` when somebody else of the
    * same name introduces it.
    */
-  async claim({ friendship, identity }: Device, tokens: Tokens): Promise<Claimed> {
+  async claim({ friendship, identity }: Contact, tokens: Tokens): Promise<Claimed> {
     const { call, directory, transport, clock } = this.#session;
     const circuit = freshCircuit("claim");
     const { friendshipToken, keyPackageKey } = friendship;
@@ -146,7 +139,7 @@ export class KeyPackages {
           const bundle = openBundle(sealed, keyPackageKey);
           const introduction = verifyIntroduction(bundle.introduction, server, clock());
           const owner = inspectKeyPackage(bundle.keyPackage, clock());
-          if (!isSameClient(introduction.identity, identity)) {
+          if (!isSamePerson(introduction.identity, identity)) {
             throw new ClientError(
               introduction.identity.name === identity.name ? "contact/changed" : "contact/unverified",
             );
