@@ -67,7 +67,7 @@ describe("rules one at a time", () => {
       refused("group/policy", () => commitParts(withContent({ sender: { senderType: "new_member_proposal" } })));
       for (const length of [0, 31, 33]) {
         const auth = { ...removing.message.auth, confirmationTag: new Uint8Array(length) };
-        refused("group/invalid", () => commitParts({ ...removing.message, auth } as PublicMessage));
+        refused("group/invalid", () => commitParts({ ...removing.message, auth }));
       }
     });
 

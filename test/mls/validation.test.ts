@@ -1,15 +1,6 @@
 // Tree and commit rules one by one: each case changes one thing in what is otherwise valid.
 import assert from "node:assert/strict";
-import type {
-  ClientState,
-  Commit,
-  HPKECiphertext,
-  KeyPackage,
-  Node,
-  ProposalAdd,
-  RatchetTree,
-  UpdatePath,
-} from "ts-mls";
+import type { ClientState, Commit, HPKECiphertext, KeyPackage, Node, RatchetTree, UpdatePath } from "ts-mls";
 import { encode } from "ts-mls/codec/tlsEncoder.js";
 import { signWithLabel } from "ts-mls/crypto/signature.js";
 import { leafNodeTBSEncoder } from "ts-mls/leafNode.js";
@@ -172,7 +163,7 @@ describe("commit rules", () => {
       ...c,
       proposals: c.proposals.map((entry) => {
         assert.ok(entry.proposalOrRefType === "proposal" && entry.proposal.proposalType === "add");
-        const { keyPackage } = (entry.proposal as ProposalAdd).add;
+        const { keyPackage } = entry.proposal.add;
         return {
           proposalOrRefType: "proposal" as const,
           proposal: { proposalType: "add" as const, add: { keyPackage: change(keyPackage) } },
@@ -188,7 +179,7 @@ describe("commit rules", () => {
     const { leaf: leafNode } = inside;
     await fails(
       adding,
-      replaced((k) => ({ ...k, leafNode: leafNode as typeof k.leafNode })),
+      replaced((k) => ({ ...k, leafNode })),
     );
     await fails(
       adding,

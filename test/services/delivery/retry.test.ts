@@ -63,7 +63,7 @@ describe("services/delivery: an answer that was lost", function () {
       welcome: Buffer.alloc(0),
       recovery,
     };
-    const signer: ReturnType<typeof keySigner> = (...parts) => founder.signWithLeaf("request", ...parts) as Buffer;
+    const signer: ReturnType<typeof keySigner> = (...parts) => founder.signWithLeaf("request", ...parts);
     const same = {
       operation: "ds.commit",
       request,
