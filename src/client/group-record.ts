@@ -9,8 +9,8 @@ import { MAX_PRICE } from "../wire/operations.ts";
 import { readIntroduction, type Introduction } from "./credentials.ts";
 import { entry, type Entry, type Sections } from "./sections.ts";
 
-/** A state of 1,000 members takes 660,000 bytes. Each section fits a slab of the pool in open.ts. */
-const STATE_MAX = 1_000_000;
+/** A state of 1,000 members takes up to 900,000 bytes. Each section fits a slab of the pool in open.ts. */
+const STATE_MAX = 2_000_000;
 const MEMBERS_MAX = 1000;
 
 /** A request that was saved before it was sent, whole, so that it can be repeated as the very same request. */
