@@ -8,7 +8,7 @@ import { clientConfig } from "./config.ts";
 import { exportGroupKey } from "./group-key.ts";
 import { generateKeyPackage, type SignatureKeys } from "./key-package.ts";
 import { readGroupInfo, readRatchetTree, writeMessage } from "./messages.ts";
-import { checkJoinPolicy, checkContextExtensions, policyOf, senderKeyOf } from "./policy.ts";
+import { checkJoinPolicy, checkContextExtensions, policyOf, samePolicy, senderKeyOf } from "./policy.ts";
 import { PublicTree } from "./public-tree.ts";
 import { cipherSuite } from "./suite.ts";
 import { checkContext, checkGroupInfo, checkMembers } from "./validation-group.ts";
@@ -84,10 +84,14 @@ export async function makeResync(held: Held, request: ResyncRequest): Promise<Ma
   const former = offered.tree.leafOf(pseudonym);
   const formerLeaf = former === undefined ? undefined : offered.tree.leaf(former);
   valid(formerLeaf !== undefined && sameBytes(formerLeaf.signaturePublicKey, own.signaturePublicKey));
-  // A group that goes back takes back Adds only: somebody who is not in one's own tree was removed since.
+  // Leaves can be copied into a tree, and a GroupInfo signed by a leaf that was put beside them: the house could make a
+  // whole group that way. What a member signed whom one knew is from a group that this member was in (12.4.3.1).
+  const ours = treeOf(held);
+  const signer = offered.tree.leaf(offered.info.signer);
+  allowed(signer !== undefined && ours.holdsSignatureKey(signer.signaturePublicKey));
+  // A group that goes back takes back Adds only: somebody who is not in one's own tree was removed since; and no roles.
   if (groupContext.epoch < mls.groupContext.epoch) {
-    allowed(afterReset);
-    const ours = treeOf(held);
+    allowed(afterReset && samePolicy(policyOf(groupContext), policyOf(mls.groupContext)));
     for (const [, leaf] of offered.tree.leaves()) allowed(ours.holdsSignatureKey(leaf.signaturePublicKey));
   }
   const signatureKeys = { publicKey: own.signaturePublicKey, signKey: Uint8Array.from(mls.signaturePrivateKey) };

@@ -151,7 +151,8 @@ export interface CommitForPolicy {
   readonly adds: readonly Uint8Array[];
 }
 
-const samePolicy = (a: GroupPolicy, b: GroupPolicy): boolean =>
+/** Of two policies whose admins are in order. */
+export const samePolicy = (a: GroupPolicy, b: GroupPolicy): boolean =>
   a.membersMayAdd === b.membersMayAdd &&
   a.connection === b.connection &&
   a.admins.length === b.admins.length &&

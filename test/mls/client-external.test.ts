@@ -1,11 +1,16 @@
 // Coming back into step and joining a connection: what works, and what neither side lets happen.
 import assert from "node:assert/strict";
-import { joinGroupExternal, type ClientState } from "ts-mls";
+import { joinGroupExternal, type ClientState, type RatchetTree } from "ts-mls";
+import { varLenDataEncoder } from "ts-mls/codec/variableLength.js";
+import { signGroupInfo } from "ts-mls/groupInfo.js";
+import { encodeRatchetTree } from "ts-mls/ratchetTree.js";
 import { randomBytes } from "../../src/crypto/random.ts";
 import { ClientGroup, externalJoin } from "../../src/mls/client.ts";
 import { clientConfig } from "../../src/mls/config.ts";
 import { generateKeyPackage, type SignatureKeys } from "../../src/mls/key-package.ts";
 import { readGroupInfo, readRatchetTree, writeMessage } from "../../src/mls/messages.ts";
+import { contextExtensions } from "../../src/mls/policy.ts";
+import { PublicTree } from "../../src/mls/public-tree.ts";
 import { cipherSuite } from "../../src/mls/suite.ts";
 import { rawState, resigned } from "./raw.ts";
 import { identity, isGroupFault, lifetime, now, senderKey, World } from "./world.ts";
@@ -31,6 +36,47 @@ async function enter(
   const { publicMessage } = made;
   const commit = writeMessage({ wireformat: "mls_public_message", publicMessage });
   return { commit, state: made.newState, message: made };
+}
+
+/**
+ * A group of the same id that nobody but its maker is in: with a copy of the leaf of `victim`, as whoever saw the tree can
+ * make it.
+ */
+async function forgedOffer(
+  world: World,
+  victim: ClientGroup,
+  who: { pseudonym: Uint8Array; handle: Uint8Array },
+  keys?: SignatureKeys,
+): Promise<World["offer"]> {
+  const { groupContext, confirmationTag } = readGroupInfo(world.offer.groupInfo);
+  const signing = keys ?? (await cipherSuite.signature.keygen());
+  const { publicPackage } = await generateKeyPackage({ ...who, ...lifetime }, signing);
+  const copied = readRatchetTree(world.offer.tree)[2 * victim.ownLeaf];
+  const at = victim.ownLeaf === 0 ? 1 : 0;
+  const nodes: RatchetTree = [undefined, undefined, undefined];
+  nodes[2 * victim.ownLeaf] = copied;
+  nodes[2 * at] = { nodeType: "leaf", leaf: publicPackage.leafNode };
+  const extensions = contextExtensions({ membersMayAdd: true, connection: false, admins: [who.pseudonym] }, senderKey);
+  const context = {
+    ...groupContext,
+    epoch: groupContext.epoch + 3n,
+    treeHash: PublicTree.from(nodes).treeHash(),
+    confirmedTranscriptHash: randomBytes(32),
+    extensions,
+  };
+  const external = await cipherSuite.hpke.generateKeyPair();
+  const externalPub = await cipherSuite.hpke.exportPublicKey(external.publicKey);
+  const [length, write] = varLenDataEncoder(externalPub);
+  const extensionData = new Uint8Array(length);
+  write(0, extensionData.buffer);
+  const tbs = {
+    groupContext: context,
+    extensions: [{ extensionType: "external_pub" as const, extensionData }],
+    confirmationTag,
+    signer: at,
+  };
+  const groupInfo = await signGroupInfo(tbs, signing.signKey, cipherSuite.signature);
+  return { groupInfo: writeMessage({ wireformat: "mls_group_info", groupInfo }), tree: encodeRatchetTree(nodes) };
 }
 
 describe("resync of a client", function () {
@@ -93,6 +139,43 @@ describe("resync of a client", function () {
     await world.step(client!, { remove: [world.clients[3]!] });
     await assert.rejects(world.clients[0]!.resync({ ...early, now, afterReset: true }), { code: "group/policy" });
     await world.clients[0]!.resync({ ...world.offer, now }); // control
+  });
+
+  it("refuses a group that the house made of copied leaves and one of its own", async () => {
+    const world = await worldOf(3);
+    const [alice, victim] = world.clients;
+    const forged = await forgedOffer(world, victim!, identity());
+    await assert.rejects(victim!.resync({ ...forged, now }), { code: "group/policy" });
+    // Also where the leaf is of somebody who was removed.
+    const former = world.clients[2]!;
+    await world.step(alice!, { remove: [former] });
+    const own = { pseudonym: memberAt(former, 2).pseudonym, handle: memberAt(former, 2).handle };
+    const again = await forgedOffer(world, world.clients[0]!, own, signatureKeysOf(former));
+    await assert.rejects(world.clients[0]!.resync({ ...again, now }), { code: "group/policy" });
+    // Control: the very same, signed by somebody who is known.
+    const known = memberAt(victim!, 2);
+    const twice = { pseudonym: known.pseudonym, handle: known.handle };
+    const inside = await forgedOffer(world, victim!, twice, signatureKeysOf(former));
+    await victim!.resync({ ...inside, now });
+  });
+
+  it("takes no offer that a newcomer signed, but the next one of a member it knew", async () => {
+    const world = await worldOf(3);
+    const [alice, stuck] = world.clients;
+    world.silence(stuck!);
+    await world.step(alice!, { joiners: 1 });
+    await world.step(world.clients.at(-1)!);
+    await assert.rejects(stuck!.resync({ ...world.offer, now }), { code: "group/policy" });
+    await world.step(world.clients.at(-2)!);
+    await world.resync(stuck!);
+  });
+
+  it("does not go back to roles of before", async () => {
+    const world = await worldOf(3);
+    const { offer } = world;
+    const early = { groupInfo: Uint8Array.from(offer.groupInfo), tree: Uint8Array.from(offer.tree) };
+    await world.step(world.clients[0]!, { policy: { membersMayAdd: !world.server.policy.membersMayAdd } });
+    await assert.rejects(world.clients[1]!.resync({ ...early, now, afterReset: true }), { code: "group/policy" });
   });
 
   it("refuses the offer of another group, of another house, changed or cut", async () => {

@@ -66,7 +66,8 @@ async function history(seed: number, milliseconds: number): Promise<Told> {
     }
     if (random() < 0.2 && world.clients.length + world.absent.length > 1) {
       // one who lost step, or took itself to be
-      const from = random() < 0.8 && world.absent.length > 0 ? world.absent : world.clients;
+      const lost = world.absent.filter((client) => world.knowsSigner(client));
+      const from = random() < 0.8 && lost.length > 0 ? lost : world.clients;
       await world.resync(pick(from), random() < 0.3 ? identity().handle : undefined);
       count("resync");
     }

@@ -216,6 +216,14 @@ export class World {
     await this.#propose(proposal, leaf, true);
   }
 
+  /** Whether the current GroupInfo is by somebody whom `client` knew when it lost step: else it waits for the next one. */
+  knowsSigner(client: ClientGroup): boolean {
+    const signer = this.server.leaf(this.server.lastCommitter ?? 0)!;
+    return client
+      .members()
+      .some(({ signaturePublicKey }) => buffer(signaturePublicKey).equals(signer.signaturePublicKey));
+  }
+
   /** `client`, whatever it knows, comes back into step; the house proposes again what lapses. */
   async resync(client: ClientGroup, handle?: Uint8Array): Promise<ClientGroup> {
     const { signaturePublicKey } = client.members().find(({ leafIndex }) => leafIndex === client.ownLeaf)!;

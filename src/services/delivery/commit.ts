@@ -1,7 +1,6 @@
 // Takes a group into its next epoch: one commit an epoch, with its GroupInfo, Welcome and fan-out in one batch.
 import { Fault } from "../../fault.ts";
-import { sameBytes } from "../../mls/codec.ts";
-import { encodePolicy, policyAfter } from "../../mls/policy.ts";
+import { policyAfter, samePolicy } from "../../mls/policy.ts";
 import type { PublicGroup, StagedCommit } from "../../mls/public-group.ts";
 import type { Handler } from "../ports.ts";
 import type { Delivering } from "./fan-out.ts";
@@ -45,5 +44,5 @@ function isFinal(group: PublicGroup, { next, removed }: StagedCommit): boolean {
   const gone = new Set(removed.map(({ leaf }) => leaf));
   const remaining = Array.from(group.entries()).flatMap(([leaf, { pseudonym }]) => (gone.has(leaf) ? [] : [pseudonym]));
   const followed = gone.size === 0 ? group.policy : policyAfter(group.policy, remaining);
-  return !sameBytes(encodePolicy(followed), encodePolicy(next.policy));
+  return !samePolicy(followed, next.policy);
 }
