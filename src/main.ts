@@ -18,6 +18,7 @@ import { startUpkeep } from "./house/upkeep.ts";
 import { ArenaPool } from "./memory/arena.ts";
 import { lockedAlloc } from "./memory/locked.ts";
 import { makeObserver, type Observer, type Snapshot } from "./observe/observer.ts";
+import { auditStore, type Audit } from "./store/audit.ts";
 import { createStore, openStore, type Store } from "./store/store.ts";
 import { fetchOnce } from "../tor/fetch-once.ts";
 import { keepPublished, type Kept } from "../tor/keep-published.ts";
@@ -164,6 +165,9 @@ export async function createHouse({ config }: { config: Config }): Promise<{ oni
     masterKey.destroy();
   }
 }
+
+/** What the files of a house show without a key, read on a copy: the house may run. Fault `store/missing`. */
+export const auditHouse = ({ config }: { config: Config }): Promise<Audit> => auditStore(filesOf(config).state);
 
 export interface OpenedHouse {
   readonly onion: string;

@@ -14,9 +14,25 @@ export interface OpenedHouse {
   snapshot(): { readonly served: number; readonly redeemed: number };
 }
 
+/** What the files show without a key. `findings` should not be; the rest cannot be helped. */
+export interface SeenOnDisk {
+  readonly files: number;
+  readonly bytes: number;
+  readonly records: number;
+  /** Sealed lengths, and how many records have each. */
+  readonly lengths: readonly (readonly [length: number, records: number])[];
+  readonly rows: number;
+  readonly periods: number;
+  readonly findings: readonly string[];
+  readonly planted: number;
+  readonly plantedFound: number;
+}
+
 export interface Houses {
   /** Makes master key, store and identity. Never touches what is there: Fault `store/exists`. */
   createHouse(options: { config: Config }): Promise<{ onion: string; rootKeyPath: string }>;
   /** Opens what `createHouse` made; never makes anything. Faults `store/missing`, `store/locked`, `store/wrong-key`. */
   openHouse(options: { config: Config; clock: () => number; issuerOnly?: boolean }): Promise<OpenedHouse>;
+  /** Looks at the files of a house, which may run, on a copy. Fault `store/missing`. */
+  auditHouse(options: { config: Config }): Promise<SeenOnDisk>;
 }

@@ -1,6 +1,7 @@
 // The command line: its commands, their options and their help.
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { exampleConfig } from "../config/example.ts";
+import { audit } from "./audit.ts";
 import { check } from "./check.ts";
 import { readChecked } from "./checked.ts";
 import type { Houses } from "./houses.ts";
@@ -79,6 +80,14 @@ export async function run(args: readonly string[], options: ProgramOptions): Pro
   ).action(() => {
     if (!check(terminal)) exit = exits.missing;
   });
+  command(
+    "audit",
+    "Say what the house's files show to who has the disk and no key. Works on a copy, the house may run.",
+  )
+    .addOption(configOption())
+    .action(async (given: { config: string }) => {
+      if (!(await audit(given, await houses(), terminal))) exit = exits.failed;
+    });
   const config = program.command("config").description("Show or check a configuration.");
   config
     .command("example")

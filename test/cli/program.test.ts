@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import type { Houses } from "../../src/cli/houses.ts";
+import type { Houses, SeenOnDisk } from "../../src/cli/houses.ts";
 import { run } from "../../src/cli/program.ts";
 import { patiently } from "../../src/cli/terminal.ts";
 import { readConfig } from "../../src/config/config.ts";
@@ -39,12 +39,32 @@ describe("cli/program", () => {
   const config = () => join(folder, "tacet.toml");
   const init = (...more: string[]) => tacet("init", "--config", config(), "--data-dir", join(folder, "data"), ...more);
 
+  let seen: SeenOnDisk;
+
   beforeEach(() => {
+    seen = {
+      files: 9,
+      bytes: 1000,
+      records: 7,
+      lengths: [
+        [104, 5],
+        [120, 2],
+      ],
+      rows: 1,
+      periods: 2,
+      findings: [],
+      planted: 4,
+      plantedFound: 4,
+    };
     folder = mkdtempSync(join(tmpdir(), "tacet-cli-"));
     calls = [];
     out = [];
     err = [];
     houses = {
+      async auditHouse({ config: { dataDir } }) {
+        calls.push(`audit ${dataDir}`);
+        return seen;
+      },
       async createHouse({ config: { dataDir } }) {
         calls.push("create");
         return { onion, rootKeyPath: join(dataDir, "root.key") };
@@ -184,12 +204,30 @@ describe("cli/program", () => {
     assert.equal((JSON.parse(out.at(-1) ?? "") as { error: string }).error, "store/locked");
   });
 
+  it("audit says what was found in the files, and fails when it was anything, or when it is blind", async () => {
+    await init("--invitations", "0");
+    out = [];
+    assert.equal(await tacet("audit", "--config", config()), 0);
+    assert.equal(calls.at(-1), `audit ${join(folder, "data")}`);
+    assert.match(out.join("\n"), /7 records of 2 lengths/);
+    seen = { ...seen, findings: ["1 files hold readable text"] };
+    assert.equal(await tacet("audit", "--config", config()), 1);
+    assert.match(out.join("\n"), /FOUND +1 files hold readable text/);
+    seen = { ...seen, findings: [], plantedFound: 3 };
+    out = [];
+    assert.equal(await tacet("audit", "--config", config(), "--json"), 1);
+    const said = JSON.parse(out[0] ?? "") as { ok: boolean; lengths: unknown };
+    assert.deepEqual([said.ok, said.lengths], [false, { "104": 5, "120": 2 }]);
+    assert.equal(await tacet("audit", "--config", join(folder, "nowhere.toml")), 2);
+  });
+
   it("explains itself and refuses what it does not know", async () => {
     for (const args of [
       ["--help"],
       ["init", "--help"],
       ["start", "--help"],
       ["invite", "--help"],
+      ["audit", "--help"],
       ["config", "--help"],
     ]) {
       assert.equal(await tacet(...args), 0, args.join(" "));
