@@ -36,7 +36,8 @@ export async function rawQueue({ ask }: RawHouse, tokens: Buffer[]): Promise<Raw
     ratchetSecret,
     signer,
     async handle() {
-      const minted = await ask({ operation: "qs.mintHandles", request: { queueId, count: 1 }, signer });
+      const request = { queueId, generation: 0, tags: [randomBytes(16)] };
+      const minted = await ask({ operation: "qs.mintHandles", request, signer });
       const [handle] = replyOf("qs.mintHandles", whole(minted)).handles;
       return handle ?? Buffer.alloc(0);
     },

@@ -128,22 +128,24 @@ export interface NewGroup {
  */
 export async function beginGroup(parts: Parts, wanted: NewGroup = {}): Promise<HeldGroup> {
   const { inbox, tokens, groups } = parts;
-  const [handle] = await inbox.mintHandles(1);
-  return groups.reserve(tokens, (groupId, entry) => found(parts, wanted, groupId, handle!, entry));
+  const pseudonym = randomBytes(PSEUDONYM_LENGTH);
+  const [handle] = await inbox.mintHandles([pseudonym]);
+  return groups.reserve(tokens, (groupId, entry) =>
+    found(parts, wanted, groupId, { pseudonym, handle: handle! }, entry),
+  );
 }
 
 async function found(
   parts: Parts,
   wanted: NewGroup,
   groupId: Uint8Array,
-  handle: Uint8Array,
+  leaf: { readonly pseudonym: Uint8Array; readonly handle: Uint8Array },
   entry: Entry,
 ): Promise<HeldGroup> {
   const { session, groups } = parts;
-  const pseudonym = randomBytes(PSEUDONYM_LENGTH);
   const { deliveryKey: senderKey } = await session.directory.current();
   const policy = { membersMayAdd: wanted.membersMayAdd === true, connection: false };
-  const mls = await createGroup({ groupId, pseudonym, handle, senderKey, policy, now: session.clock() });
+  const mls = await createGroup({ groupId, ...leaf, senderKey, policy, now: session.clock() });
   const request = { groupId, groupKey: await mls.groupKey(), groupInfo: await mls.groupInfo() };
   return draft(parts, "ds.create", request, async (pending) => {
     const state = joined(parts, mls, pending);

@@ -1,4 +1,5 @@
 // The queue at the queuing service, under a pseudonym of its own: handles, the ratchet, reading and acknowledging.
+import { derive } from "../crypto/derive.ts";
 import { ITEM_OVERHEAD, openNext } from "../crypto/ratchet.ts";
 import { randomBytes, randomFill } from "../crypto/random.ts";
 import { SECRET_KEY_LENGTH, sign, signKeypair } from "../crypto/sign.ts";
@@ -143,13 +144,16 @@ export class Inbox {
     await sections.save(this.entry());
   }
 
-  /** Fresh sealed handles of this queue, at most 32; each is for one leaf of one group. */
-  async mintHandles(count: number): Promise<Uint8Array[]> {
-    const request = { queueId: this.queueId, count };
+  /** A fresh sealed handle of this queue for each own leaf, at most 32, named by the leaf's pseudonym. */
+  async mintHandles(pseudonyms: readonly Uint8Array[]): Promise<Uint8Array[]> {
+    const { queueId, ownerSeed } = this.#own;
+    // Found again from the group's own leaf, so it need not be kept; the house, which knows pseudonyms too, sees no relation.
+    const tags = pseudonyms.map((pseudonym) => derive(Buffer.alloc(16), "handleTag", ownerSeed, pseudonym));
+    const request = { queueId, generation: 0, tags };
     return this.#session.call(
       { operation: "qs.mintHandles", circuit: QUEUE, request, signer: this.signRequest },
       ({ handles }) => {
-        if (handles.length !== count) throw new ClientError("server/answer");
+        if (handles.length !== tags.length) throw new ClientError("server/answer");
         return handles.map((handle) => Buffer.from(handle));
       },
     );

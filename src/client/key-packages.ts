@@ -84,11 +84,12 @@ export class KeyPackages {
   async publish(account: Account, inbox: Inbox): Promise<void> {
     const { call, sections, clock } = this.#session;
     const now = clock();
-    const handles = await inbox.mintHandles(PUBLISHED + 1);
+    const pseudonyms = Array.from({ length: PUBLISHED + 1 }, () => randomBytes(PSEUDONYM_LENGTH));
+    const handles = await inbox.mintHandles(pseudonyms);
     const published: { notAfter: number; sealed: Buffer }[] = [];
     const fresh: Held[] = [];
     for (const [i, handle] of handles.entries()) {
-      const pseudonym = randomBytes(PSEUDONYM_LENGTH);
+      const pseudonym = pseudonyms[i]!;
       const lastResort = i === PUBLISHED;
       const notAfter = now + LIFETIME;
       const own = await makeKeyPackage({ pseudonym, handle, notBefore: now - DAY, notAfter, lastResort });

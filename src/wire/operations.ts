@@ -9,6 +9,9 @@ export type { TokenClass } from "./operation.ts";
 
 export { MAX_BATCH, QUEUE_HANDLE_LENGTH };
 export const MAX_PRICE = 4;
+/** Tags on a queue's blocklist, and the bytes of a digest. */
+export const BLOCKED_MAX = 1000;
+export const BLOCKED_LENGTH = 16;
 
 export const operations = {
   ...authOperations,
@@ -58,7 +61,8 @@ export const operations = {
     price: 0,
     size: small,
     limits: { handles: 32 },
-    request: struct({ queueId: id, count: u8 }),
+    /** One handle for each tag, 16 bytes of the owner's choice; `generation`: the current one of the queue, or the next. */
+    request: struct({ queueId: id, generation: u32, tags: list(id, 32) }),
     reply: struct({ handles: list(fixed(QUEUE_HANDLE_LENGTH), 32) }),
   }),
   "qs.read": operation({
@@ -130,6 +134,33 @@ export const operations = {
     request: struct({ queueId: id, generation: u32, ratchetSecret: key }),
     /** The number of the first item on the new chain. */
     reply: struct({ from: u48 }),
+  }),
+  "qs.block": operation({
+    number: 28,
+    service: "queue",
+    caller: "queue",
+    token: "none",
+    price: 0,
+    size: { request: "medium", reply: "small" },
+    limits: { tags: BLOCKED_MAX },
+    /**
+     * Replaces the list. `number`: 1 for the first, then one more each time; one that was taken already changes nothing.
+     * `digests`: of the handles' tags, 16 bytes each, in ascending order.
+     */
+    request: struct({ queueId: id, number: u32, salt: key, digests: bytes(BLOCKED_MAX * BLOCKED_LENGTH) }),
+    reply: nothing,
+  }),
+  "qs.revokeHandles": operation({
+    number: 29,
+    service: "queue",
+    caller: "queue",
+    token: "none",
+    price: 0,
+    size: small,
+    limits: { generationsPerRequest: 1 },
+    /** `generation`: the next one; handles of earlier ones lead nowhere any more. One that was taken already changes nothing. */
+    request: struct({ queueId: id, generation: u32 }),
+    reply: nothing,
   }),
   ...deliveryOperations,
 } as const;

@@ -99,7 +99,7 @@ async function openHouse(dir: string, now: number) {
       const fresh = { ownerKey: randomBytes(32), ratchetSecret: randomBytes(32), friendshipToken: randomBytes(32) };
       return call(async (c) => {
         const { queueId } = await handlers["qs.createQueue"](fresh, c);
-        const { handles } = await handlers["qs.mintHandles"]({ queueId, count: 1 }, c);
+        const { handles } = await handlers["qs.mintHandles"]({ queueId, generation: 0, tags: [Buffer.alloc(16)] }, c);
         return Buffer.from(handles[0] ?? []);
       });
     },

@@ -54,7 +54,7 @@ async function makeQueues(handlers: Handlers, store: Store, arenas: ArenaPool, c
       const fresh = { ownerKey: owner.publicKey, ratchetSecret: randomBytes(32), friendshipToken: randomBytes(32) };
       const { queueId } = await store.transact(arena, (tx) => handlers["qs.createQueue"](fresh, { ...call, tx }));
       const minted = await store.transact(arena, (tx) =>
-        handlers["qs.mintHandles"]({ queueId, count: 1 }, { ...call, tx }),
+        handlers["qs.mintHandles"]({ queueId, generation: 0, tags: [Buffer.alloc(16)] }, { ...call, tx }),
       );
       handles.push(...minted.handles.map((handle) => Buffer.from(handle)));
     } finally {

@@ -73,7 +73,10 @@ async function openHouse(dir: string) {
         Buffer.from((await handlers["qs.createQueue"](secrets, call)).queueId),
       );
       const handle = await asked(async (call) => {
-        const { handles } = await handlers["qs.mintHandles"]({ queueId, count: 1 }, call);
+        const { handles } = await handlers["qs.mintHandles"](
+          { queueId, generation: 0, tags: [Buffer.alloc(16)] },
+          call,
+        );
         return Buffer.from(handles[0]!);
       });
       return { queueId, handle };

@@ -221,7 +221,7 @@ describe("client: an identity that a malicious house forged", function () {
     // Whoever is a contact of bob's can seal what bob publishes.
     const { friendship } = parts.contacts.get("bob");
     const now = house.now();
-    const [handle] = await parts.inbox.mintHandles(1);
+    const [handle] = await parts.inbox.mintHandles([randomBytes(16)]);
     const leaf = { pseudonym: randomBytes(16), handle: handle!, notBefore: now - DAY, notAfter: now + DAY };
     const { keyPackage, signaturePublicKey: leafKey } = await makeKeyPackage(leaf);
     const introduction = makeIntroduction(identity, signer, { pseudonym: leaf.pseudonym, leafKey });

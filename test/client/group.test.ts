@@ -109,7 +109,7 @@ describe("client/group", function () {
 
   it("gives a group up that the server does not have, after so many attempts and tokens", async () => {
     const { inbox, groups, tokens, session } = parts;
-    const [handle] = await inbox.mintHandles(1);
+    const [handle] = await inbox.mintHandles([randomBytes(16)]);
     const now = session.clock();
     const { deliveryKey: senderKey } = await session.directory.current();
     const ids = { groupId: randomBytes(16), pseudonym: randomBytes(16) };

@@ -89,6 +89,7 @@ describe("docs/PROTOCOL.md", () => {
       "workSeed",
       "workName",
       "publication",
+      "blocklistName",
       "friendship",
       "clientStore",
       "masterWrap",

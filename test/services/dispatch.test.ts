@@ -244,7 +244,7 @@ describe("services/dispatch", () => {
     const [publicKey, secret] = [Buffer.alloc(32), Buffer.alloc(64)];
     signKeypair(publicKey, secret);
     const record = randomBytes(16);
-    const body = payloadOf("qs.mintHandles", { queueId: Buffer.alloc(16), count: 1 });
+    const body = payloadOf("qs.mintHandles", { queueId: Buffer.alloc(16), generation: 0, tags: [] });
     const headerBytes = headerOf("qs.mintHandles", randomBytes(16));
     const signed = (over: Uint8Array): Buffer =>
       Buffer.concat([body, sign(Buffer.alloc(64), "request", secret, domain, over, body)]);
@@ -269,7 +269,7 @@ describe("services/dispatch", () => {
   it("runs a waiting handler again when it is woken, and gives its last answer at the deadline", async () => {
     const [publicKey, secret] = [Buffer.alloc(32), Buffer.alloc(64)];
     signKeypair(publicKey, secret);
-    const body = payloadOf("qs.mintHandles", { queueId: Buffer.alloc(16), count: 1 });
+    const body = payloadOf("qs.mintHandles", { queueId: Buffer.alloc(16), generation: 0, tags: [] });
     const headerBytes = headerOf("qs.mintHandles", randomBytes(16));
     const payload = Buffer.concat([body, sign(Buffer.alloc(64), "request", secret, domain, headerBytes, body)]);
     let runs = 0;

@@ -12,6 +12,7 @@ import {
 import { accountUseRecord } from "../../src/services/auth/uses.ts";
 import { externalIssuerRecord } from "../../src/house/external.ts";
 import { budgetRecord } from "../../src/services/budget.ts";
+import { blocklist } from "../../src/services/queue/blocklist.ts";
 import { friendshipRecord, keyPackageRecord, queueRecord } from "../../src/services/queue/records.ts";
 import { groupRunRecord } from "../../src/services/delivery/run.ts";
 import { groupUseRecord } from "../../src/services/delivery/use.ts";
@@ -127,6 +128,7 @@ describe("threat-model/data.md", () => {
 
   it("has every field that the services store", () => {
     for (const [room, codec] of Object.entries(fields)) assert.deepEqual(unnamed(room, codec), [], room);
+    assert.deepEqual(unnamed("queue", blocklist), []);
     // What is asked of a codec, and that a field more is noticed.
     assert.deepEqual(fieldsOf(directQueueRecord), ["next", "released", "positions", "clientId", "acknowledged"]);
     const more = struct({ ownerKey: fixed(32), planted: list(struct({ deeper: fixed(1) }), 1) });

@@ -3,6 +3,7 @@ import { Fault } from "../../fault.ts";
 import { equal } from "../../memory/locked.ts";
 import type { Call, Handler } from "../ports.ts";
 import type { Bell } from "./bell.ts";
+import { removeBlocks } from "./blocklist.ts";
 import { unregister } from "./look-row.ts";
 import { load, queueRecord, type QueueRecord } from "./records.ts";
 
@@ -39,5 +40,6 @@ export function remove(call: Pick<Call, "tx" | "arena">, queueId: Uint8Array, qu
   tx.deleteRange("queueItem", queueId, queue.acknowledged + 1, queue.next);
   tx.delete("keyPackage", queueId);
   tx.delete("friendship", queue.friendship);
+  removeBlocks(call, queueId, queue);
   tx.delete("queue", queueId);
 }

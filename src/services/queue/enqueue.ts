@@ -5,15 +5,17 @@ import { decode, encode } from "../../wire/codec.ts";
 import { operations } from "../../wire/operations.ts";
 import type { Call, Delivery, DeliveryToQueue } from "../ports.ts";
 import type { Bell } from "./bell.ts";
+import { blocklistName, discard, isBlocked } from "./blocklist.ts";
 import { cut } from "./cut.ts";
-import type { QueueHandles } from "./handle.ts";
-import { dayOf, ITEM_MARK, queueRecord, waitingBytes } from "./records.ts";
+import type { Opened, QueueHandles } from "./handle.ts";
+import { dayOf, ITEM_MARK, queueRecord, waitingBytes, type QueueRecord } from "./records.ts";
 
 const { itemsPerQueue, bytesPerQueue } = operations["qs.read"].limits;
 
 // Queues that are read and written in one go, and goes after which others have their turn: about two milliseconds.
 const AT_ONCE = 16;
 const TURNS = 4;
+const NO_LISTS: ReadonlyMap<Addressed, Buffer | undefined> = new Map();
 
 interface Addressed {
   readonly place: Place;
@@ -22,8 +24,12 @@ interface Addressed {
   /** All that lead here. */
   readonly handles: Uint8Array[];
 }
-/** The items of one message, which are taken together or not at all. */
-type Message = readonly Uint8Array[];
+interface Message {
+  /** Taken together or not at all. */
+  readonly items: readonly Uint8Array[];
+  /** What is in the handles by which it came. */
+  readonly by: Opened[];
+}
 
 export const enqueue =
   (handles: QueueHandles, bell: Bell): DeliveryToQueue["enqueue"] =>
@@ -32,9 +38,12 @@ export const enqueue =
     const addressed = address(call, handles, deliveries);
     const gone: Uint8Array[] = [];
     if (addressed.length === 0) return { gone };
-    const also = handles.open(arena, later).flatMap((queueId) => queueId ?? []);
+    const also = handles.open(arena, later).flatMap((opened) => opened?.queueId ?? []);
     await tx.lock("queue", ...addressed.map(({ place }) => place), ...tx.places("queue", also));
-    const longest = addressed.reduce((most, { messages }) => Math.max(most, ...messages.flat().map(lengthOf)), 0);
+    const longest = addressed.reduce(
+      (most, { messages }) => Math.max(most, ...messages.flatMap(({ items }) => items.map(lengthOf))),
+      0,
+    );
     const scratch = arena.take(ITEM_MARK + longest + ITEM_OVERHEAD);
     const taken: Buffer[] = [];
     for (let at = 0; at < addressed.length; at += AT_ONCE) {
@@ -44,11 +53,14 @@ export const enqueue =
         "queue",
         some.map(({ place }) => place),
       );
+      const queues = records.map((record) => record && decode(queueRecord, record));
+      const blocklists = await blocklistsOf(call, some, queues);
       tx.together(() =>
         some.forEach((one, i) => {
-          const record = records[i];
-          if (record === undefined) gone.push(...one.handles);
-          else if (append(call, one, record, scratch)) taken.push(one.queueId);
+          const [record, queue] = [records[i], queues[i]];
+          if (record === undefined || queue === undefined) gone.push(...one.handles);
+          else if (append(call, one, { record, queue, blocklist: blocklists.get(one) }, scratch))
+            taken.push(one.queueId);
         }),
       );
     }
@@ -65,34 +77,66 @@ const lengthOf = ({ length }: Uint8Array): number => length;
 function address(call: Call, handles: QueueHandles, deliveries: readonly Delivery[]): Addressed[] {
   const byPlace = new Map<string, Addressed>();
   for (const { handles: sealed, item } of deliveries) {
-    const message = cut(call.arena, item);
+    const items = cut(call.arena, item);
     const opened = handles.open(call.arena, sealed);
-    const known = opened.flatMap((queueId, i) => (queueId === undefined ? [] : [{ queueId, handle: sealed[i]! }]));
+    const known = opened.flatMap((inside, i) => (inside === undefined ? [] : [{ inside, handle: sealed[i]! }]));
     const places = call.tx.places(
       "queue",
-      known.map(({ queueId }) => queueId),
+      known.map(({ inside }) => inside.queueId),
     );
-    known.forEach(({ queueId, handle }, i) => {
+    known.forEach(({ inside, handle }, i) => {
       const place = places[i]!;
       const before = byPlace.get(place.text);
       if (before === undefined) {
-        byPlace.set(place.text, { place, queueId, messages: [message], handles: [handle] });
+        const { queueId } = inside;
+        byPlace.set(place.text, { place, queueId, messages: [{ items, by: [inside] }], handles: [handle] });
         return;
       }
       before.handles.push(handle);
-      if (!before.messages.includes(message)) before.messages.push(message);
+      const same = before.messages.find((message) => message.items === items);
+      if (same === undefined) before.messages.push({ items, by: [inside] });
+      else same.by.push(inside);
     });
   }
   return [...byPlace.values()];
 }
 
-/** False when nothing was appended. `record` is overwritten. */
-function append(call: Call, one: Addressed, record: Buffer, scratch: Buffer): boolean {
+/** The lists of those queues that have one. */
+async function blocklistsOf(
+  { arena, tx }: Call,
+  some: readonly Addressed[],
+  queues: readonly (QueueRecord | undefined)[],
+): Promise<ReadonlyMap<Addressed, Buffer | undefined>> {
+  const having = some.filter((_, i) => (queues[i]?.blocked ?? 0) > 0);
+  if (having.length === 0) return NO_LISTS;
+  const lists = await tx.getMany(
+    "queue",
+    having.map(({ queueId }) => blocklistName(arena, queueId)),
+  );
+  return new Map(having.map((one, i) => [one, lists[i]]));
+}
+
+interface Found {
+  /** Overwritten; `queue` is what it says. */
+  readonly record: Buffer;
+  readonly queue: QueueRecord;
+  readonly blocklist: Buffer | undefined;
+}
+
+/** False when nothing was appended. */
+function append(call: Call, one: Addressed, { record, queue, blocklist }: Found, scratch: Buffer): boolean {
   const { queueId, place } = one;
-  const queue = decode(queueRecord, record);
+  const isWanted = ({ tag, generation }: Opened): boolean =>
+    generation >= queue.handleGeneration && !(blocklist && isBlocked(blocklist, tag, scratch));
+  let discarded = false;
   const { acknowledged, chain, released } = queue;
   let { next, lostBefore, written } = queue;
-  for (const items of one.messages) {
+  for (const { items, by } of one.messages) {
+    if (!by.some(isWanted)) {
+      discard(call, queueId, items, scratch);
+      discarded = true;
+      continue;
+    }
     const bytes = items.reduce((sum, item) => sum + item.length + ITEM_OVERHEAD, waitingBytes({ written, released }));
     if (next - 1 - acknowledged + items.length > itemsPerQueue || bytes > bytesPerQueue) {
       lostBefore = next;
@@ -109,7 +153,7 @@ function append(call: Call, one: Addressed, record: Buffer, scratch: Buffer): bo
       next++;
     }
   }
-  if (next === queue.next && lostBefore === queue.lostBefore) return false;
+  if (!discarded && next === queue.next && lostBefore === queue.lostBefore) return false;
   call.tx.put(
     "queue",
     place,

@@ -35,6 +35,11 @@ export const queueRecord = struct({
   from: u48,
   /** Where the queue's friendship is filed. Changed under the lock of `keyPackage` of the same name. */
   friendship: key,
+  /** Handles of an earlier generation lead nowhere. */
+  handleGeneration: u32,
+  /** The number of the last blocklist (room `queue`, under `blocklistName`), and how many are on it. */
+  blockNumber: u32,
+  blocked: u16,
   /** KeyPackages for one use that are left, whether any has run out since they were published, the first day after which one does. */
   keyPackages: u8,
   keyPackagesExpired: u8,

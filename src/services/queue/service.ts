@@ -3,6 +3,7 @@ import type { GuardedKey } from "../../memory/guarded-key.ts";
 import { operations } from "../../wire/operations.ts";
 import type { DeliveryToQueue, QueueHandlers } from "../ports.ts";
 import { Bell } from "./bell.ts";
+import { block } from "./block.ts";
 import { claim } from "./claim.ts";
 import { createQueue } from "./create-queue.ts";
 import { deleteQueue } from "./delete-queue.ts";
@@ -12,6 +13,7 @@ import { mintHandles } from "./mint-handles.ts";
 import { publish } from "./publish.ts";
 import { read } from "./read.ts";
 import { refresh } from "./refresh.ts";
+import { revokeHandles } from "./revoke-handles.ts";
 import { rotateFriendship } from "./rotate-friendship.ts";
 
 /** `domain`: the onion service's public key, 32 bytes. `handleKey`: 32 bytes, kept as long as handles are to open. */
@@ -31,6 +33,8 @@ export function makeQueueService(deps: { domain: Uint8Array; handleKey: GuardedK
       "qs.deleteQueue": deleteQueue(bell),
       "qs.rotateFriendship": rotateFriendship,
       "qs.refresh": refresh,
+      "qs.block": block,
+      "qs.revokeHandles": revokeHandles,
     },
     enqueue: enqueue(handles, bell),
   };

@@ -83,7 +83,7 @@ export class Actor {
   }
 
   async mintHandle(): Promise<Uint8Array> {
-    const request = { queueId: this.#queueId, count: 1 };
+    const request = { queueId: this.#queueId, generation: 0, tags: [randomBytes(16)] };
     const { reply } = await this.#house.ask("qs.mintHandles", request, this.#owner);
     const [handle] = reply?.handles ?? [];
     must(handle !== undefined, "wrongly_refused", "a handle");

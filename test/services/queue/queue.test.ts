@@ -113,7 +113,7 @@ describe("services/queue", () => {
       for (const handle of handles) await queue.enqueue("x", handle);
       assert.equal((await queue.read()).texts.length, 32);
       await assert.rejects(queue.handles(0), { code: "queue/limit" });
-      await assert.rejects(queue.handles(33), { code: "queue/limit" });
+      await assert.rejects(queue.handles(33), { code: "wire/malformed" });
     });
 
     it("mints handles that open under no other house's domain and not once changed", async () => {
@@ -155,7 +155,10 @@ describe("services/queue", () => {
       ] as const) {
         const refused = { code: "auth/signature" };
         await assert.rejects(services.ask("qs.read", { queueId, acknowledge: 1, wait: 0 }, as), refused);
-        await assert.rejects(services.ask("qs.mintHandles", { queueId, count: 1 }, as), refused);
+        await assert.rejects(
+          services.ask("qs.mintHandles", { queueId, generation: 0, tags: [randomBytes(16)] }, as),
+          refused,
+        );
         const publication = { queueId, keyPackages: [], lastResort: queue.timed(sealedKeyPackage(), 1) };
         await assert.rejects(services.ask("qs.publish", publication, as), refused);
       }

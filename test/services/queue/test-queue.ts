@@ -1,4 +1,5 @@
 // A queue with its owner: asks, enqueues, and opens what it reads with the ratchet.
+import { derive } from "../../../src/crypto/derive.ts";
 import { randomBytes } from "../../../src/crypto/random.ts";
 import { ITEM_OVERHEAD, openNext, skipTo } from "../../../src/crypto/ratchet.ts";
 import { DAY, keyPair, type KeyPair, type Services } from "../services.ts";
@@ -58,8 +59,13 @@ export class TestQueue {
     return Buffer.from(keyPackage);
   }
 
-  async handles(count: number): Promise<Buffer[]> {
-    const { handles } = await this.#services.ask("qs.mintHandles", { queueId: this.queueId, count }, this.owner);
+  handles(count: number): Promise<Buffer[]> {
+    return this.mint(0, ...Array.from({ length: count }, () => randomBytes(16)));
+  }
+
+  async mint(generation: number, ...tags: Buffer[]): Promise<Buffer[]> {
+    const request = { queueId: this.queueId, generation, tags };
+    const { handles } = await this.#services.ask("qs.mintHandles", request, this.owner);
     return handles.map((handle) => Buffer.from(handle));
   }
 
@@ -83,6 +89,18 @@ export class TestQueue {
   async rotate(friendshipToken: Buffer, nextFriendshipToken: Buffer): Promise<void> {
     const request = { queueId: this.queueId, friendshipToken, nextFriendshipToken };
     await this.#services.ask("qs.rotateFriendship", request, this.owner);
+  }
+
+  /** Blocks groups by their tags. */
+  async block(number: number, tags: readonly Buffer[], salt = randomBytes(32)): Promise<void> {
+    const digests = Buffer.concat(
+      tags.map((tag) => derive(Buffer.alloc(16), "blockedTag", salt, tag)).toSorted(Buffer.compare),
+    );
+    await this.#services.ask("qs.block", { queueId: this.queueId, number, salt, digests }, this.owner);
+  }
+
+  async revoke(generation: number): Promise<void> {
+    await this.#services.ask("qs.revokeHandles", { queueId: this.queueId, generation }, this.owner);
   }
 
   /** The number of the first item on the new chain. */
