@@ -33,13 +33,10 @@ export type Library = Awaited<ReturnType<typeof loadLibrary>>;
 
 export const loadPatched = (): Promise<Library> => loadLibrary(join(modules, "ts-mls"));
 
-/** Makes the copy in a temporary directory; undefined where neither `patch` nor `git` can be run. `remove` deletes it. */
-export async function loadStock(): Promise<{ library: Library; remove(): void } | undefined> {
-  const root = mkdtempSync(join(tmpdir(), "stock-"));
-  const remove = (): void => rmSync(root, { recursive: true, force: true });
+/** Writes the copy to `root`/node_modules/ts-mls, and what it imports beside it; false where neither `patch` nor `git` can be run. */
+export function copyStock(root: string): boolean {
   mkdirSync(join(root, "node_modules"));
-  const copy = join(root, "node_modules/ts-mls");
-  cpSync(join(modules, "ts-mls"), copy, { recursive: true });
+  cpSync(join(modules, "ts-mls"), join(root, "node_modules/ts-mls"), { recursive: true });
   for (const name of ["@hpke", "@noble"]) symlinkSync(join(modules, name), join(root, "node_modules", name));
   const input = readFileSync(patchFile);
   for (const [tool, args] of [
@@ -48,12 +45,23 @@ export async function loadStock(): Promise<{ library: Library; remove(): void } 
   ] as const) {
     try {
       execFileSync(tool, args, { cwd: root, input, stdio: ["pipe", "ignore", "pipe"] });
-      return { library: await loadLibrary(copy), remove };
+      return true;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") continue;
-      remove();
-      throw error;
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     }
+  }
+  return false;
+}
+
+/** Makes the copy in a temporary directory; undefined where `copyStock` cannot. `remove` deletes it. */
+export async function loadStock(): Promise<{ library: Library; remove(): void } | undefined> {
+  const root = mkdtempSync(join(tmpdir(), "stock-"));
+  const remove = (): void => rmSync(root, { recursive: true, force: true });
+  try {
+    if (copyStock(root)) return { library: await loadLibrary(join(root, "node_modules/ts-mls")), remove };
+  } catch (error) {
+    remove();
+    throw error;
   }
   remove();
   return undefined;

@@ -7,7 +7,7 @@ import type { PendingCommit } from "../../../src/mls/client-results.ts";
 import { makeKeyPackage, type OwnKeyPackage } from "../../../src/mls/key-package.ts";
 import { decode, type ValueOf } from "../../../src/wire/codec.ts";
 import { itemKinds, itemPart, joinInfo, queueItem, resetNotice } from "../../../src/wire/documents.ts";
-import { keyPair } from "../../services/services.ts";
+import { TestQueue } from "../../services/queue/test-queue.ts";
 import { Finding, honest, must } from "./finding.ts";
 import type { House, Prepared } from "./house.ts";
 
@@ -35,9 +35,8 @@ export class Actor {
   readonly name: string;
   readonly pseudonym = randomBytes(16);
   readonly #house: House;
-  readonly #owner = keyPair();
-  #queueId: Uint8Array = Buffer.alloc(16);
-  #chain = randomBytes(32);
+  readonly #queue: TestQueue;
+  #chain: Buffer;
   #opened = 0;
   #acknowledged = 0;
   handle: Uint8Array = Buffer.alloc(0);
@@ -66,34 +65,28 @@ export class Actor {
   #waiting: { readonly kind: number; readonly message: Buffer }[] = [];
   #disk: Disk | undefined;
 
-  private constructor(house: House, name: string) {
+  private constructor(house: House, name: string, queue: TestQueue) {
     this.#house = house;
     this.name = name;
+    this.#queue = queue;
+    this.#chain = Buffer.from(queue.chain);
   }
 
   static async create(house: House, name: string): Promise<Actor> {
-    const actor = new Actor(house, name);
-    const ownerKey = actor.#owner.publicKey;
-    const request = { ownerKey, ratchetSecret: actor.#chain, friendshipToken: randomBytes(32) };
-    const { reply } = await house.ask("qs.createQueue", request);
-    must(reply !== undefined, "wrongly_refused", "a queue");
-    actor.#queueId = Buffer.from(reply.queueId);
+    const queue = await TestQueue.create(house.services);
+    const actor = new Actor(house, name, queue);
     actor.handle = await actor.mintHandle();
     return actor;
   }
 
   async mintHandle(): Promise<Uint8Array> {
-    const request = { queueId: this.#queueId, generation: 0, tags: [randomBytes(16)] };
-    const { reply } = await this.#house.ask("qs.mintHandles", request, this.#owner);
-    const [handle] = reply?.handles ?? [];
+    const [handle] = await this.#queue.handles(1);
     must(handle !== undefined, "wrongly_refused", "a handle");
-    return Buffer.from(handle);
+    return handle;
   }
 
   async vanish(): Promise<void> {
-    const request = { queueId: this.#queueId, ownerKey: this.#owner.publicKey };
-    const { code } = await this.#house.ask("qs.deleteQueue", request, this.#owner);
-    must(code === "ok", "wrongly_refused", "a queue's end");
+    await this.#queue.remove();
     this.vanished = true;
     this.online = false;
   }
@@ -198,14 +191,14 @@ export class Actor {
   async listen(unusable: ReadonlySet<string> = new Set()): Promise<void> {
     let parts: Buffer[] = [];
     for (;;) {
-      const request = { queueId: this.#queueId, acknowledge: this.#acknowledged, wait: 0 };
-      const { reply } = await this.#house.ask("qs.read", request, this.#owner);
+      const request = { queueId: this.#queue.queueId, acknowledge: this.#acknowledged, wait: 0 };
+      const { reply } = await this.#house.ask("qs.read", request, this.#queue.owner);
       must(reply !== undefined, "wrongly_refused", "reading a queue");
       const items = reply.items.filter(({ sequence }) => sequence > this.#opened);
       for (const { sequence, sealed } of items) {
         skipTo(this.#chain, this.#opened + 1, sequence);
         const plain = Buffer.alloc(sealed.length - ITEM_OVERHEAD);
-        openNext(plain, this.#chain, this.#queueId, sequence, sealed);
+        openNext(plain, this.#chain, this.#queue.queueId, sequence, sealed);
         this.#opened = sequence;
         let item = decode(queueItem, plain);
         if (item.kind === itemKinds.part) {

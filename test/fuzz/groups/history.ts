@@ -72,6 +72,7 @@ export class History {
     this.taken(await this.sent(founder, house.prepare("ds.create", request)), "a group");
     founder.save();
     model.slots = [founder];
+    model.committer = founder;
     model.admins.add(founder);
     model.connection = connection;
     model.membersMayAdd = policy.membersMayAdd;
@@ -129,7 +130,7 @@ export class History {
     const out = await honest("wrongly_refused", what, () => by.committing(request, random.below(8) === 0));
     if (out.prepared.operation === "ds.commit") await this.#remember(out, before);
     await this.accepted(by, out, what);
-    const gone = model.commit({ add: newcomers, remove, ...(policy && { policy }) });
+    const gone = model.commit({ by, add: newcomers, remove, ...(policy && { policy }) });
     model.fannedOut(by);
     for (const one of newcomers) {
       one.late = change.late === true;
@@ -177,8 +178,9 @@ export class History {
       else rival.out = undefined;
     }
     this.epochs++;
-    this.model.commit({});
-    this.model.fannedOut(rivals[won[0]!]!);
+    const by = rivals[won[0]!]!;
+    this.model.commit({ by });
+    this.model.fannedOut(by);
     await this.settle();
   }
 
@@ -267,6 +269,11 @@ export class History {
       if ((await actor.joinInfo(groupId, key)) !== undefined) return key;
     }
     throw new Finding("unrecovered", `${actor.name} does not find the key of epoch ${this.model.epoch}`);
+  }
+
+  /** Whom `actor` knows as a member: only of such a one does it believe what the group is now. */
+  knows(actor: Actor, other: Actor | undefined): boolean {
+    return actor.it.members().some(({ pseudonym }) => other !== undefined && other.pseudonym.equals(pseudonym));
   }
 
   /** Comes back into step by itself. */

@@ -9,6 +9,8 @@ export class Model {
   admins = new Set<Actor>();
   membersMayAdd = false;
   connection = false;
+  /** Who made the last commit, and signed the GroupInfo that the house gives out. */
+  committer: Actor | undefined;
   /** Whose removal is proposed. */
   pending = new Set<Actor>();
 
@@ -19,6 +21,7 @@ export class Model {
     copy.admins = new Set(this.admins);
     copy.membersMayAdd = this.membersMayAdd;
     copy.connection = this.connection;
+    copy.committer = this.committer;
     copy.pending = new Set(this.pending);
     return copy;
   }
@@ -51,6 +54,7 @@ export class Model {
 
   /** RFC 9420 section 12.3: removes before adds. Whoever is no member is no admin; somebody always is. */
   commit(change: {
+    by: Actor;
     add?: readonly Actor[];
     remove?: readonly Actor[];
     policy?: { admins?: readonly Actor[]; membersMayAdd?: boolean };
@@ -62,7 +66,7 @@ export class Model {
     this.admins = new Set(admins.length > 0 || first === undefined ? admins : [first]);
     this.membersMayAdd = change.policy?.membersMayAdd ?? this.membersMayAdd;
     for (const actor of change.add ?? []) this.#place(actor);
-    this.#next();
+    this.#next(change.by);
     return gone;
   }
 
@@ -71,14 +75,14 @@ export class Model {
     const others = [...this.pending].filter((one) => one !== actor);
     this.#blank(actor);
     this.#place(actor);
-    this.#next();
+    this.#next(actor);
     this.pending = new Set(others);
   }
 
   join(actor: Actor): void {
     const due = [...this.pending];
     this.#place(actor);
-    this.#next();
+    this.#next(actor);
     this.pending = new Set(due);
   }
 
@@ -87,8 +91,9 @@ export class Model {
     for (const actor of this.members) if (actor.vanished && actor !== asker) this.pending.add(actor);
   }
 
-  #next(): void {
+  #next(committer: Actor): void {
     this.epoch++;
+    this.committer = committer;
     this.pending = new Set();
   }
 }

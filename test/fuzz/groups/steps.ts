@@ -106,11 +106,17 @@ const back: Step = async (history) => {
     model.members.filter(({ online, vanished }) => !online && !vanished),
   );
   if (actor === undefined) return false;
-  actor.online = true;
   if (random.below(2) === 0) {
+    // one whom it knows must have made the last commit
+    const witness = history.able.find((other) => history.knows(actor, other));
+    if (!history.knows(actor, model.committer)) {
+      if (witness === undefined) return false;
+      await history.commit(witness);
+    }
     actor.stuck = true;
     await history.resync(actor);
   }
+  actor.online = true;
   await history.settle();
   return true;
 };
@@ -199,11 +205,30 @@ const attack: Step = async (history, { attacks: done, undone }) => {
   return true;
 };
 
+/** Who is away comes back, who is to go goes. */
+async function gather(history: History): Promise<void> {
+  const { model } = history;
+  for (const actor of model.members.filter(({ vanished }) => !vanished)) {
+    actor.online = true;
+    if (!actor.late) continue;
+    actor.late = false;
+    await actor.listen();
+    await actor.comeIn();
+  }
+  await history.settle();
+  const [by] = history.able;
+  if (by === undefined || history.able.length === model.members.length) return;
+  // the house finds a queue gone when something goes to it
+  await history.say(by);
+  if (model.pending.size > 0) await history.commit(by);
+}
+
 /** A commit that the house must take and the others cannot use; then all come back into step, one way or the other. */
 const spoil: Step = async (history, { attacks: done }) => {
-  const { house, model, random, inStep } = history;
+  const { house, model, random } = history;
+  await gather(history);
   const members = model.members;
-  if (members.length < 2 || inStep.length < members.length || model.pending.size > 0) return false;
+  if (members.length < 2 || history.able.length < members.length) return false;
   const by = random.pick(members);
   const others = members.filter((actor) => actor !== by);
   const votes = random.below(2) === 0;
@@ -222,7 +247,7 @@ const spoil: Step = async (history, { attacks: done }) => {
   history.taken(await house.send(made.prepared), kind);
   history.epochs++;
   by.adopt();
-  model.commit({});
+  model.commit({ by });
   for (const actor of members) await actor.listen(history.unusable);
   for (const actor of others) must(actor.stuck !== made.followed, "wrongly_accepted", `${actor.name} follows ${kind}`);
 
