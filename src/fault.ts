@@ -63,6 +63,9 @@ export const faults = {
   "store/key-file": { number: 217, status: 200 },
   "store/key-permissions": { number: 218, status: 200 },
   "store/key-passphrase": { number: 219, status: 200 },
+  "store/erased": { number: 207, status: 200 },
+  "store/rolled-back": { number: 208, status: 200 },
+  "store/not-rolled-back": { number: 209, status: 200 },
   // tor: reaching and publishing onion services
   "tor/missing": { number: 220, status: 200 },
   "tor/too-old": { number: 221, status: 200 },

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { ArenaPool } from "../src/memory/arena.ts";
 import type { GuardedKey } from "../src/memory/guarded-key.ts";
+import { Erasable } from "../src/store/erasable.ts";
 import { readIdentity } from "../src/store/identity.ts";
 import { openLevel } from "../src/store/level-driver.ts";
 import { roomNames, type Room } from "../src/store/rooms.ts";
@@ -21,7 +22,10 @@ export interface Dump {
 
 export async function dumpStore(dir: string, masterKey: GuardedKey): Promise<Dump> {
   if (!existsSync(join(dir, "db"))) throw new Error("no database");
-  const sealing = new Sealing(masterKey, readIdentity(join(dir, "identity"), masterKey));
+  const id = readIdentity(join(dir, "identity"), masterKey);
+  const turnKeys = new Erasable(join(dir, "erasable"), masterKey, id);
+  const sealing = new Sealing(masterKey, id, turnKeys);
+  turnKeys.close();
   const driver = await openLevel({ dir: join(dir, "db"), reserveBytes: 0 });
   const arenas = new ArenaPool();
   const opened: Opened[] = [];

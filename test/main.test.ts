@@ -40,6 +40,7 @@ describe("serve", () => {
       transact: (arena, work) => (full ? Promise.reject(new Fault("server/full")) : store.transact(arena, work)),
       read: (arena, work) => store.read(arena, work),
       dropPartition: (room, partition) => store.dropPartition(room, partition),
+      erase: () => store.erase(),
       close: () => store.close(),
     };
     socketPath = join(dir, "s");

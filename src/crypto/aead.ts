@@ -14,6 +14,25 @@ export function sealInto<B extends Uint8Array>(out: B, plain: Uint8Array, associ
   return out;
 }
 
+/** As `sealInto`, with the nonce that `out` begins with already. Only under a key that never met this nonce before. */
+export function sealAgainInto<B extends Uint8Array>(
+  out: B,
+  plain: Uint8Array,
+  associated: Uint8Array,
+  key: Uint8Array,
+): B {
+  if (out.length !== plain.length + SEAL_OVERHEAD) throw new Fault("crypto/input");
+  sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(
+    out.subarray(24),
+    plain,
+    associated,
+    null,
+    out.subarray(0, 24),
+    key,
+  );
+  return out;
+}
+
 /** Opens `sealed` into `out` (sealed.length - 40 bytes). Throws Fault `crypto/open`; `out` is then zero. */
 export function openInto<B extends Uint8Array>(out: B, sealed: Uint8Array, associated: Uint8Array, key: Uint8Array): B {
   if (sealed.length < SEAL_OVERHEAD || out.length !== sealed.length - SEAL_OVERHEAD) throw new Fault("crypto/open");

@@ -22,6 +22,7 @@ export type SignaturePurpose = keyof typeof signatureLabels;
 export const derivationLabels = {
   recordName: "tacet v1 record name",
   recordValue: "tacet v1 record value",
+  recordTurn: "tacet v1 record turn",
   recordChain: "tacet v1 record chain",
   sequenceOffset: "tacet v1 sequence offset",
   groupState: "tacet v1 group state",

@@ -7,7 +7,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { openLevel } from "./level-driver.ts";
-import { KEY_LENGTH, padme, PREFIX_LENGTH } from "./sealing.ts";
+import { KEY_LENGTH } from "./driver.ts";
+import { padme, PREFIX_LENGTH } from "./sealing.ts";
+import { TURN_ID_LENGTH } from "./turn-keys.ts";
 
 export interface Audit {
   readonly files: number;
@@ -26,7 +28,7 @@ export interface Audit {
 }
 
 const DATABASE = /^(CURRENT|LOG|LOG\.old|MANIFEST-\d+|\d+\.(ldb|sst|log|dbtmp))$/;
-const STATE = /^(identity|anchor)$/;
+const STATE = /^(identity|anchor|erasable)$/;
 /** Not copied: LevelDB's lock, which closing a copy of its descriptor would drop, and views that opening makes. */
 const LEFT_OUT = /^(LOCK|inspect-.*)$/;
 /** LevelDB's own words in files of its own. */
@@ -42,6 +44,8 @@ const PERIOD_PREFIX = 8;
 const TRIES = 5;
 const TRY_AGAIN_MS = 200;
 const CHUNK = 4096;
+/** What a record has besides its padded content. */
+const OVERHEAD = TURN_ID_LENGTH + SEAL_OVERHEAD;
 
 interface Records {
   readonly keys: Buffer[];
@@ -110,7 +114,7 @@ function repeats(values: readonly Buffer[]): number {
   const windows = new BigUint64Array(WINDOWS);
   let count = 0;
   for (const value of values) {
-    for (let at = 0; at + WINDOW <= value.length && count < WINDOWS; at++) {
+    for (let at = TURN_ID_LENGTH; at + WINDOW <= value.length && count < WINDOWS; at++) {
       windows[count++] = value.readBigUInt64LE(at);
     }
   }
@@ -137,9 +141,7 @@ function look(
   files: readonly { readonly name: string; readonly content: Buffer }[],
 ): string[] {
   const say = (count: number, text: string): string[] => (count === 0 ? [] : [`${count} ${text}`]);
-  const unpadded = values.filter(
-    ({ length }) => length < SEAL_OVERHEAD || padme(length - SEAL_OVERHEAD) !== length - SEAL_OVERHEAD,
-  );
+  const unpadded = values.filter(({ length }) => length < OVERHEAD || padme(length - OVERHEAD) !== length - OVERHEAD);
   const readable = files.filter(({ name, content }) => !TEXT_FILES.test(name) && hasReadable(content));
   return [
     ...say(unpadded.length, "records are not padded to one of the lengths"),
@@ -151,11 +153,11 @@ function look(
 
 /** One fault of each kind that `look` has a word for. */
 function plant({ keys, values }: Records): { records: Records; text: Buffer; planted: number } {
-  const clear = Buffer.alloc(padme(100) + SEAL_OVERHEAD);
+  const clear = Buffer.alloc(padme(100) + OVERHEAD);
   const text = Buffer.concat([randomBytes(64), Buffer.from("a name that can be read, 1 day old"), randomBytes(64)]);
   const records = {
     keys: [...keys, randomBytes(KEY_LENGTH), randomBytes(KEY_LENGTH + 1)],
-    values: [...values, clear, randomBytes(SEAL_OVERHEAD + 67)],
+    values: [...values, clear, randomBytes(OVERHEAD + 67)],
   };
   return { records, text, planted: 4 };
 }

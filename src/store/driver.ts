@@ -1,5 +1,8 @@
 // What a database must offer to hold the house's records. It sees hashed keys and sealed values only.
 
+/** Physical keys are always this long, whatever they name. */
+export const KEY_LENGTH = 24;
+
 /** One change: `value` undefined deletes the key. Keys are 24 bytes. */
 export interface Operation {
   readonly key: Buffer;

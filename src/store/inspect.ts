@@ -13,11 +13,10 @@ import {
 import { join } from "node:path";
 import { Fault } from "../fault.ts";
 import { equal } from "../memory/locked.ts";
-import type { Anchor } from "./anchor.ts";
-import type { StoreDriver } from "./driver.ts";
+import { KEY_LENGTH, type StoreDriver } from "./driver.ts";
 import type { Head, Journal } from "./journal.ts";
 import { openLevel } from "./level-driver.ts";
-import { KEY_LENGTH } from "./sealing.ts";
+import type { Sealing } from "./sealing.ts";
 
 // LevelDB at opening replays and then deletes its log, starts a new MANIFEST and deletes tables that the MANIFEST does
 // not list: after that, what a damaged file still held is gone. The view is made so that none of this reaches the
@@ -54,10 +53,18 @@ export function removeOldViews(parent: string): void {
 }
 
 /**
- * Reads every record of the database in `parent`/`name` and returns its head, without changing a file of it.
- * Faults: `store/corrupt`, `store/locked` when another process has it open, `server/full`.
+ * Reads every record of the database in `parent`/`name` and returns its head, without changing a file of it. `vouch`
+ * throws for a head that is not the newest. Faults: `store/corrupt`, `store/erased` when the turn key of a record is
+ * gone, `store/locked` when another process has it open, `server/full`.
  */
-export async function inspect(parent: string, name: string, journal: Journal, anchor: Anchor): Promise<Head> {
+export async function inspect(options: {
+  readonly parent: string;
+  readonly name: string;
+  readonly journal: Journal;
+  readonly sealing: Pick<Sealing, "opens">;
+  readonly vouch: (head: Head) => void;
+}): Promise<Head> {
+  const { parent, name, journal, sealing, vouch } = options;
   const database = join(parent, name);
   if (isLocked(database, true)) throw new Fault("store/locked");
   const view = mkdtempSync(join(parent, PREFIX));
@@ -78,8 +85,10 @@ export async function inspect(parent: string, name: string, journal: Journal, an
     const driver = await openLevel({ dir: view, reserveBytes: 0 });
     try {
       const head = journal.open(await driver.get(journal.key));
-      if (!equal(await digest(driver, journal), head.set)) throw new Fault("store/corrupt");
-      anchor.check(head);
+      const { set, erased } = await digest(driver, journal, sealing);
+      if (!equal(set, head.set)) throw new Fault("store/corrupt");
+      vouch(head);
+      if (erased > 0) throw new Fault("store/erased");
       return head;
     } finally {
       await driver.close();
@@ -94,18 +103,22 @@ export async function inspect(parent: string, name: string, journal: Journal, an
   }
 }
 
-/** The set digest of all records but the head. */
-async function digest(driver: StoreDriver, journal: Journal): Promise<Buffer> {
+/** The set digest of all records but the head, and how many of them have a turn key that is gone. */
+async function digest(
+  driver: StoreDriver,
+  journal: Journal,
+  sealing: Pick<Sealing, "opens">,
+): Promise<{ set: Buffer; erased: number }> {
   let set: Buffer = Buffer.alloc(32);
+  let erased = 0;
   const end = Buffer.alloc(KEY_LENGTH + 1, 0xff);
   for (let from: Buffer = Buffer.alloc(0); ;) {
     const entries = await driver.range(from, end, CHUNK, CHUNK_BYTES);
     const last = entries.at(-1);
-    if (last === undefined) return set;
-    set = journal.digest(
-      set,
-      entries.filter(({ key }) => !key.equals(journal.key)),
-    );
+    if (last === undefined) return { set, erased };
+    const records = entries.filter(({ key }) => !key.equals(journal.key));
+    set = journal.digest(set, records);
+    for (const { value } of records) if (!sealing.opens(value)) erased++;
     from = Buffer.concat([last.key, Buffer.of(0)]);
   }
 }

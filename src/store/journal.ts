@@ -1,20 +1,22 @@
 // The chained head: one sealed record, rewritten in every batch, that says what all other records together must be.
 import { openInto, sealInto, SEAL_OVERHEAD } from "../crypto/aead.ts";
 import { derive, Layout } from "../crypto/derive.ts";
+import { randomBytes } from "../crypto/random.ts";
 import { Fault } from "../fault.ts";
 import { GuardedKey } from "../memory/guarded-key.ts";
 import { equal } from "../memory/locked.ts";
-import type { Operation } from "./driver.ts";
-import { KEY_LENGTH, subkey } from "./sealing.ts";
+import { KEY_LENGTH, type Operation } from "./driver.ts";
+import { subkey } from "./sealing.ts";
+import { TURN_ID_LENGTH } from "./turn-keys.ts";
 
 // Why a set digest and not a row of journal records: a row can only cover the batches it still keeps, while a table
 // file that goes missing may be of any age. The digest is the exclusive or of a keyed 256-bit hash of every record's
-// key and seal (nonce and tag), MSet-XOR-Hash of Clarke et al. (ASIACRYPT 2003), and is itself only stored sealed. It
-// changes with each put and delete at the price of one hash, and a full scan at opening must arrive at the same value.
+// key and nonce, which no two seals share and a turn leaves as it is, MSet-XOR-Hash of Clarke et al. (ASIACRYPT 2003),
+// and is itself only stored sealed. It changes with each put and delete at the price of one hash, and a full scan at opening must arrive at the same value.
 //
 // Noticed at opening: any record missing, added, moved, brought back after deletion or set back to an older value, from
 // whatever cause (log cut or flipped, table dropped, batches lost in the middle, reordered). A whole directory set back
-// shows by the anchor (anchor.ts). Noticed when the record is read: ciphertext altered under an intact seal.
+// shows by the anchor (anchor.ts). Noticed when the record is read: anything altered behind an intact nonce.
 // Not noticed: directory and anchor set back together; a loss while the house runs, until it opens again; after a
 // power cut, the loss of the batches since the kernel last wrote the anchor out (normally under a minute).
 
@@ -28,8 +30,7 @@ export interface Head {
 const LINK = Buffer.of(0);
 const ELEMENT = Buffer.of(1);
 const NONCE_LENGTH = 24;
-const TAG_LENGTH = 16;
-const element = new Layout("recordChain", ELEMENT.length, KEY_LENGTH, NONCE_LENGTH, TAG_LENGTH);
+const element = new Layout("recordChain", ELEMENT.length, KEY_LENGTH, NONCE_LENGTH);
 element.parts[0]!.set(ELEMENT);
 const HEAD_LENGTH = 80; // u64 batch || chain(32) || set(32) || 8 zeros
 
@@ -74,15 +75,14 @@ export class Journal {
   digest(set: Buffer, records: readonly Operation[]): Buffer {
     const sum = Buffer.from(set);
     const hash = Buffer.alloc(32);
-    const [, keyPart, noncePart, tagPart] = element.parts as [Buffer, Buffer, Buffer, Buffer];
+    const [, keyPart, noncePart] = element.parts as [Buffer, Buffer, Buffer];
     this.#keys.use((slab) => {
       const secret = slab.subarray(0, 32);
       for (const { key, value } of records) {
         if (value === undefined) continue;
-        if (value.length < SEAL_OVERHEAD) throw new Fault("store/corrupt");
+        if (value.length < TURN_ID_LENGTH + SEAL_OVERHEAD) throw new Fault("store/corrupt");
         keyPart.set(key);
-        noncePart.set(value.subarray(0, NONCE_LENGTH));
-        tagPart.set(value.subarray(value.length - TAG_LENGTH));
+        noncePart.set(value.subarray(TURN_ID_LENGTH, TURN_ID_LENGTH + NONCE_LENGTH));
         element.derive(hash, secret);
         for (let i = 0; i < 32; i++) sum[i] = sum[i]! ^ hash[i]!;
       }
@@ -96,13 +96,17 @@ export class Journal {
     plain.writeDoubleBE(head.batch);
     plain.set(head.chain, 8);
     plain.set(head.set, 40);
-    const value = Buffer.alloc(HEAD_LENGTH + SEAL_OVERHEAD);
-    return { key: this.key, value: this.#keys.use((slab) => sealInto(value, plain, this.key, slab.subarray(32))) };
+    // Behind as many bytes as other records have in front of their seal.
+    const value = randomBytes(TURN_ID_LENGTH + HEAD_LENGTH + SEAL_OVERHEAD);
+    const sealed = value.subarray(TURN_ID_LENGTH);
+    this.#keys.use((slab) => sealInto(sealed, plain, this.key, slab.subarray(32)));
+    return { key: this.key, value };
   }
 
   /** Fault `store/corrupt` when there is no head or it is not ours. */
-  open(sealed: Buffer | undefined): Head {
-    if (sealed === undefined || sealed.length !== HEAD_LENGTH + SEAL_OVERHEAD) throw new Fault("store/corrupt");
+  open(value: Buffer | undefined): Head {
+    const sealed = value?.subarray(TURN_ID_LENGTH);
+    if (sealed?.length !== HEAD_LENGTH + SEAL_OVERHEAD) throw new Fault("store/corrupt");
     const plain = Buffer.alloc(HEAD_LENGTH);
     try {
       this.#keys.use((slab) => openInto(plain, sealed, this.key, slab.subarray(32)));

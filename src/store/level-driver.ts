@@ -2,8 +2,7 @@
 import { statfsSync } from "node:fs";
 import { Level } from "level";
 import { Fault, type FaultCode } from "../fault.ts";
-import type { Entry, Operation, StoreDriver } from "./driver.ts";
-import { KEY_LENGTH } from "./sealing.ts";
+import { type Entry, KEY_LENGTH, type Operation, type StoreDriver } from "./driver.ts";
 
 /** Free bytes below which nothing is written: LevelDB needs room to compact, and a log torn by a full disk loses records. */
 export const DEFAULT_RESERVE = 64 << 20;

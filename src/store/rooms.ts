@@ -2,7 +2,7 @@
 
 /**
  * `point`: one record a name. `ordered`: records of one name in a numbered row. `rank`: locks are taken in ascending
- * rank, so that two transactions never wait for each other. `expires`: records are filed under a partition number
+ * rank, so that two transactions never wait for each other; it is also the room's number inside its records, its own alone. `expires`: records are filed under a partition number
  * (a period) and dropped with it.
  */
 export interface RoomShape {

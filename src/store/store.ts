@@ -5,15 +5,18 @@ import { Fault } from "../fault.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { GuardedKey } from "../memory/guarded-key.ts";
 import { Anchor } from "./anchor.ts";
+import { KEY_LENGTH } from "./driver.ts";
+import { Erasable } from "./erasable.ts";
 import { newId, readIdentity, writeIdentity } from "./identity.ts";
 import { inspect, removeOldViews } from "./inspect.ts";
-import { Journal, sameHead } from "./journal.ts";
+import { type Head, Journal, sameHead } from "./journal.ts";
 import { openLevel } from "./level-driver.ts";
 import { Locks } from "./locks.ts";
 import { locate, type Location } from "./layer.ts";
 import { type Room, shapeOf } from "./rooms.ts";
-import { KEY_LENGTH, Sealing } from "./sealing.ts";
+import { Sealing } from "./sealing.ts";
 import { type Machinery, runWork } from "./transaction.ts";
+import { turn } from "./turn.ts";
 import { UNREAD, type Write, Writer } from "./writer.ts";
 
 export type { Room } from "./rooms.ts";
@@ -77,6 +80,13 @@ export interface Store {
   read<T>(arena: Arena, work: (view: View) => Promise<T>): Promise<T>;
   /** Deletes all records of an expiring room's partition and says how many there were. */
   dropPartition(room: Room, partition: number): Promise<number>;
+  /**
+   * Makes deletion real: once it resolves, nothing that was deleted or replaced before the call can be opened any more
+   * (erasable.ts). Reads and writes every record, beside other work; does nothing when nothing has changed since the
+   * last time. A call during another begins when that one has ended. When it rejects, or the process ends, the next one
+   * does it all.
+   */
+  erase(): Promise<void>;
   /** Waits for what is under way, then closes. */
   close(): Promise<void>;
 }
@@ -84,18 +94,28 @@ export interface Store {
 const DATABASE = "db";
 const IDENTITY = "identity";
 const ANCHOR = "anchor";
+const ERASABLE = "erasable";
+
+/** Where a store lies. `apart`: a folder for its anchor and its erasable keys, which is `dir` when left out. */
+export interface StorePlace {
+  readonly dir: string;
+  readonly apart?: string;
+  readonly masterKey: GuardedKey;
+}
 
 /** Makes an empty store in `dir` (created when missing, otherwise empty). Fault `store/exists`. */
-export async function createStore({ dir, masterKey }: { dir: string; masterKey: GuardedKey }): Promise<void> {
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  if (readdirSync(dir).length > 0) throw new Fault("store/exists");
+export async function createStore({ dir, apart = dir, masterKey }: StorePlace): Promise<void> {
+  for (const folder of [dir, apart]) mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const taken = apart !== dir && [ANCHOR, ERASABLE].some((name) => existsSync(join(apart, name)));
+  if (taken || readdirSync(dir).length > 0) throw new Fault("store/exists");
   const id = newId();
   const journal = new Journal(masterKey, id);
   const driver = await openLevel({ dir: join(dir, DATABASE), create: true, reserveBytes: 0 });
   try {
     const head = journal.empty();
     await driver.commit([journal.operation(head)]);
-    new Anchor(join(dir, ANCHOR), masterKey, id, head).close();
+    new Anchor(join(apart, ANCHOR), masterKey, id, head).close();
+    new Erasable(join(apart, ERASABLE), masterKey, id, { create: true }).close();
   } finally {
     await driver.close();
     journal.destroy();
@@ -109,20 +129,23 @@ export async function createStore({ dir, masterKey }: { dir: string; masterKey: 
  * `reopened` is told when a write failed and the database was opened anew, `failed` when it takes no more writes.
  * Faults: `store/missing`, `store/wrong-key`, `store/locked`, `store/corrupt`, `server/full`.
  */
-export async function openStore(options: {
-  dir: string;
-  masterKey: GuardedKey;
-  reserveBytes?: number;
-  reopened?: () => void;
-  failed?: () => void;
-}): Promise<Store> {
-  const { dir, masterKey, reserveBytes, reopened, failed } = options;
+export async function openStore(
+  options: StorePlace & {
+    reserveBytes?: number;
+    reopened?: () => void;
+    failed?: () => void;
+  },
+): Promise<Store> {
+  const { dir, apart = dir, masterKey, reserveBytes, reopened, failed } = options;
   const id = readIdentity(join(dir, IDENTITY), masterKey);
   if (!existsSync(join(dir, DATABASE, "CURRENT"))) throw new Fault("store/corrupt");
-  const anchor = new Anchor(join(dir, ANCHOR), masterKey, id);
+  const anchor = new Anchor(join(apart, ANCHOR), masterKey, id);
+  const turnKeys = new Erasable(join(apart, ERASABLE), masterKey, id);
+  const sealing = new Sealing(masterKey, id, turnKeys);
   const journal = new Journal(masterKey, id);
   try {
-    const head = await inspect(dir, DATABASE, journal, anchor);
+    const vouch = (head: Head): void => anchor.check(head);
+    const head = await inspect({ parent: dir, name: DATABASE, journal, sealing, vouch });
     const driver = await openLevel({
       dir: join(dir, DATABASE),
       ...(reserveBytes !== undefined && { reserveBytes }),
@@ -132,14 +155,17 @@ export async function openStore(options: {
       const found = journal.open(await driver.get(journal.key));
       if (!sameHead(found, head)) throw new Fault("store/locked"); // somebody else wrote in between
       removeOldViews(dir);
+      turnKeys.settle();
       const machinery = {
         driver,
-        sealing: new Sealing(masterKey, id),
+        turnKeys,
+        sealing,
         writer: new Writer(driver, journal, anchor, head, failed),
         locks: new Locks(),
       };
       return new SealedStore(machinery, async () => {
         anchor.close();
+        turnKeys.close();
         journal.destroy();
         await driver.close();
       });
@@ -149,6 +175,8 @@ export async function openStore(options: {
     }
   } catch (error) {
     anchor.abandon();
+    turnKeys.close();
+    sealing.destroy();
     journal.destroy();
     throw error;
   }
@@ -163,6 +191,8 @@ export class SealedStore implements Store {
   readonly #release: () => Promise<void>;
   readonly #active = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
+  #erasing: Promise<void> = Promise.resolve();
+  #erased = -1;
 
   constructor(machinery: Machinery, release: () => Promise<void>) {
     this.#machinery = machinery;
@@ -197,9 +227,30 @@ export class SealedStore implements Store {
     });
   }
 
+  erase(): Promise<void> {
+    if (this.#closing !== undefined) return Promise.reject(new Fault("store/closed"));
+    this.#erasing = this.#erasing.then(
+      () => this.#turn(),
+      () => this.#turn(),
+    );
+    return this.#erasing;
+  }
+
+  async #turn(): Promise<void> {
+    const { turnKeys, writer } = this.#machinery;
+    const quiet = async (): Promise<void> => void (await Promise.allSettled(this.#active));
+    const whole = (): Promise<void> => turn(this.#machinery, quiet, () => this.#closing === undefined);
+    // One that was interrupted began before what is to be erased now was written.
+    if (turnKeys.ids.length > 1) await whole();
+    const { changes } = writer;
+    if (changes === this.#erased) return;
+    await whole();
+    this.#erased = changes;
+  }
+
   close(): Promise<void> {
     this.#closing ??= (async () => {
-      await Promise.allSettled(this.#active);
+      await Promise.allSettled([...this.#active, this.#erasing]);
       await this.#machinery.writer.close();
       this.#machinery.sealing.destroy();
       await this.#release();

@@ -6,10 +6,12 @@ import type { Locks } from "./locks.ts";
 import { type Room, shapeOf } from "./rooms.ts";
 import { MAX_SEQUENCE, type Row, sealedLength, type Sealing } from "./sealing.ts";
 import type { Name, Place, Transaction } from "./store.ts";
+import type { TurnKeys } from "./turn-keys.ts";
 import { type Before, type Pending, UNREAD, type Write, type Writer } from "./writer.ts";
 
 export interface Machinery {
   readonly driver: StoreDriver;
+  readonly turnKeys: TurnKeys;
   readonly sealing: Sealing;
   readonly writer: Writer;
   readonly locks: Locks;

@@ -23,8 +23,12 @@ export interface Pending extends Write {
   readonly durable: Promise<void>;
 }
 
+/** Gives the same records in another form, read while no batch is being written. */
+type Rewriting = () => Promise<Operation[]>;
+
 interface Waiting {
   readonly pending: Pending[];
+  readonly rewriting?: Rewriting;
   readonly bytes: number;
   readonly resolve: () => void;
   readonly reject: (fault: Fault) => void;
@@ -48,6 +52,7 @@ export class Writer {
   #running: Promise<void> | undefined;
   #refused: Fault | undefined;
   #generation = 0;
+  #changes = 0;
 
   /** `failed` is told when no write will be taken any more. */
   constructor(driver: StoreDriver, journal: Journal, anchor: Pick<Anchor, "write">, head: Head, failed?: () => void) {
@@ -56,6 +61,16 @@ export class Writer {
     this.#anchor = anchor;
     this.#head = head;
     this.#failed = failed;
+  }
+
+  /** Batches written since the writer was made that changed a record. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  /** Where the head lies. */
+  get headKey(): Buffer {
+    return this.#journal.key;
   }
 
   /** Changes when a batch fails: what was read before may then never have become durable. */
@@ -89,6 +104,18 @@ export class Writer {
     return durable;
   }
 
+  /**
+   * Runs `rewriting` between two batches, so that what it reads in the database is what lies there, and writes what it
+   * gives: records whose seals are the same, of which the head's digest need not know. Resolves when durable.
+   */
+  rewrite(rewriting: Rewriting): Promise<void> {
+    if (this.#refused !== undefined) throw this.#refused;
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ pending: [], rewriting, bytes: 0, resolve, reject });
+      this.#running ??= this.#run();
+    });
+  }
+
   async #run(): Promise<void> {
     while (this.#queue.length > 0) {
       const group = this.#take();
@@ -112,8 +139,9 @@ export class Writer {
     for (const next of this.#queue) {
       bytes += next.bytes;
       operations += next.pending.length;
-      if (group.length > 0 && (bytes > GROUP_BYTES || operations > GROUP_OPERATIONS)) break;
+      if (group.length > 0 && (next.rewriting || bytes > GROUP_BYTES || operations > GROUP_OPERATIONS)) break;
       group.push(next);
+      if (next.rewriting) break;
     }
     this.#queue.splice(0, group.length);
     return group;
@@ -121,9 +149,11 @@ export class Writer {
 
   async #write(group: readonly Waiting[]): Promise<void> {
     if (this.#attempted !== undefined) await this.#settle(this.#attempted);
-    const operations = lastOf(group);
-    const records = await this.#recordsBefore(group);
-    for (const operation of operations) records.push(operation);
+    const rewriting = group[0]?.rewriting;
+    const operations = rewriting === undefined ? lastOf(group) : await rewriting();
+    if (operations.length === 0) return;
+    const records = rewriting === undefined ? await this.#recordsBefore(group) : [];
+    if (rewriting === undefined) for (const operation of operations) records.push(operation);
     let set = this.#head.set;
     for (let at = 0; at < records.length; at += DIGEST_AT_ONCE) {
       if (at > 0) await new Promise(setImmediate);
@@ -139,6 +169,7 @@ export class Writer {
     this.#anchor.write(head);
     this.#attempted = undefined;
     this.#head = head;
+    if (rewriting === undefined) this.#changes++;
   }
 
   // What the database holds where this group writes. What the first write of a key knows is what is there.

@@ -59,7 +59,7 @@ describe("store/audit", () => {
     store = undefined;
     const driver = await openLevel({ dir: join(dir, "db"), reserveBytes: 0 });
     await driver.commit([
-      { key: randomBytes(24), value: Buffer.alloc(104) },
+      { key: randomBytes(24), value: Buffer.alloc(108) },
       { key: randomBytes(24), value: randomBytes(107) },
     ]);
     await driver.close();

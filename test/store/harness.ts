@@ -11,6 +11,7 @@ import { Journal } from "../../src/store/journal.ts";
 import { Locks } from "../../src/store/locks.ts";
 import { Sealing } from "../../src/store/sealing.ts";
 import { SealedStore } from "../../src/store/store.ts";
+import type { TurnKeys } from "../../src/store/turn-keys.ts";
 import { Writer } from "../../src/store/writer.ts";
 
 const pool = new ArenaPool([
@@ -103,6 +104,35 @@ export class MemoryDriver implements StoreDriver {
   }
 }
 
+/** Turn keys without a file. */
+export class MemoryTurnKeys implements TurnKeys {
+  #made = 0;
+  #live: { id: Buffer; key: Buffer }[] = [];
+
+  constructor() {
+    this.begin();
+  }
+
+  get ids(): readonly Buffer[] {
+    return this.#live.map(({ id }) => id);
+  }
+
+  use<T>(work: (keys: Buffer) => T): T {
+    return work(Buffer.concat(this.#live.map(({ key: bytes }) => bytes)));
+  }
+
+  begin(): void {
+    const number = ++this.#made;
+    this.#live.unshift({ id: Buffer.alloc(4, number), key: Buffer.alloc(32, number) });
+  }
+
+  drop(): void {
+    this.#live.length = 1;
+  }
+
+  close(): void {}
+}
+
 /** A whole store over `driver`, without anchor and files. */
 export function storeOver(driver: MemoryDriver, failed?: () => void): SealedStore {
   const id = Buffer.alloc(16, 1);
@@ -111,9 +141,11 @@ export function storeOver(driver: MemoryDriver, failed?: () => void): SealedStor
   const head = journal.empty();
   const { key: place, value } = journal.operation(head);
   driver.records.set(place.toString("hex"), value!);
+  const turnKeys = new MemoryTurnKeys();
   const machinery = {
     driver,
-    sealing: new Sealing(masterKey, id),
+    turnKeys,
+    sealing: new Sealing(masterKey, id, turnKeys),
     writer: new Writer(driver, journal, { write: () => {} }, head, failed),
     locks: new Locks(),
   };

@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { Entry } from "../../src/store/driver.ts";
+import { Erasable } from "../../src/store/erasable.ts";
 import { readIdentity } from "../../src/store/identity.ts";
 import { Journal } from "../../src/store/journal.ts";
 import { openLevel } from "../../src/store/level-driver.ts";
@@ -44,6 +45,11 @@ const flip = (path: string, at: number): void => {
   contents[at]! ^= 0xff;
   writeFileSync(path, contents);
 };
+
+function sealingOf(dir: string): Sealing {
+  const id = readIdentity(join(dir, "identity"), key());
+  return new Sealing(key(), id, new Erasable(join(dir, "erasable"), key(), id));
+}
 
 /** Every record LevelDB gives out by itself. */
 async function raw(dir: string, change?: { put?: Entry; remove?: Buffer }): Promise<Entry[]> {
@@ -111,7 +117,7 @@ describe("store/inspect", () => {
       await store.close();
     }
     assert.equal((await raw(dir)).length, RECORDS + 1);
-    assert.deepEqual(readdirSync(dir).toSorted(), ["anchor", "db", "identity"]);
+    assert.deepEqual(readdirSync(dir).toSorted(), ["anchor", "db", "erasable", "identity"]);
   });
 
   it("notices a log that was cut", async () => {
@@ -173,7 +179,7 @@ describe("store/inspect", () => {
   });
 
   it("refuses a value changed in a table when it is read", async () => {
-    const sealing = new Sealing(key(), readIdentity(join(dir, "identity"), key()));
+    const sealing = sealingOf(dir);
     const table = file(dir, /\.ldb$/);
     const name = sealing.point("queue", bytes("record 3"), undefined);
     const value = (await raw(dir)).find((entry) => entry.key.equals(name))!.value;
@@ -189,7 +195,7 @@ describe("store/inspect", () => {
   });
 
   it("notices a record set back, brought back, added or taken away under the newest head", async () => {
-    const sealing = new Sealing(key(), readIdentity(join(dir, "identity"), key()));
+    const sealing = sealingOf(dir);
     const older = await raw(dir);
     const store = await open(dir);
     await write(store, 0, 1, "new");

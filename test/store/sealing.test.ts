@@ -2,13 +2,15 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
+import { KEY_LENGTH } from "../../src/store/driver.ts";
 import { openLevel } from "../../src/store/level-driver.ts";
-import { KEY_LENGTH, MAX_SEQUENCE, padme, Sealing } from "../../src/store/sealing.ts";
+import { MAX_SEQUENCE, padme, Sealing } from "../../src/store/sealing.ts";
 import { createStore, openStore } from "../../src/store/store.ts";
-import { bytes, filesUnder, key, temporary, withArena } from "./harness.ts";
+import { bytes, filesUnder, key, MemoryTurnKeys, temporary, withArena } from "./harness.ts";
 
 const id = Buffer.alloc(16, 1);
-const sealing = new Sealing(key(), id);
+const turnKeys = new MemoryTurnKeys();
+const sealing = new Sealing(key(), id, turnKeys);
 
 describe("store/sealing", () => {
   it("pads by Padmé: never shorter, at most 12 % longer, few distinct lengths", () => {
@@ -35,8 +37,11 @@ describe("store/sealing", () => {
       const corrupt = { code: "store/corrupt" };
       assert.throws(() => sealing.open("queue", there, sealed, arena), corrupt);
       assert.throws(() => sealing.open("account", here, sealed, arena), corrupt);
-      assert.throws(() => new Sealing(key(), Buffer.alloc(16, 2)).open("queue", here, sealed, arena), corrupt);
-      assert.throws(() => new Sealing(key(8), id).open("queue", here, sealed, arena), corrupt);
+      assert.throws(
+        () => new Sealing(key(), Buffer.alloc(16, 2), turnKeys).open("queue", here, sealed, arena),
+        corrupt,
+      );
+      assert.throws(() => new Sealing(key(8), id, turnKeys).open("queue", here, sealed, arena), corrupt);
       for (const length of [0, 40, sealed.length - 1])
         assert.throws(() => sealing.open("queue", here, sealed.subarray(0, length), arena), corrupt);
       for (const at of [0, 30, sealed.length - 1]) {
