@@ -13,7 +13,7 @@ export async function fill(house: TestHouse, someone: Person): Promise<void> {
   const queueId = someone.client.identifiers().find(({ what }) => what === "queue id")!.bytes;
   const arena = house.arenas.arena();
   try {
-    const handles = new QueueHandles(handleKey, domain).mint(arena, queueId, 1);
+    const handles = new QueueHandles(handleKey, domain).mint(arena, queueId, 0, [Buffer.alloc(16)]);
     const count = Math.ceil(operations["qs.read"].limits.bytesPerQueue / ITEM_MAX);
     const fillers = Array.from({ length: count }, () => ({ handles, item: Buffer.alloc(ITEM_MAX, 0xff) }));
     const rest = Array.from({ length: 40 }, (_, i) => ({ handles, item: Buffer.alloc(ITEM_MAX >> (i / 4), 0xff) }));

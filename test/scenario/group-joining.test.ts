@@ -77,7 +77,7 @@ describe("scenario: entering a group", function () {
       const now = house.now();
       const add = [];
       for (let i = 0; i < count; i++) {
-        const [handle] = new QueueHandles(handleKey, domain).mint(arena, queueId, 1);
+        const [handle] = new QueueHandles(handleKey, domain).mint(arena, queueId, 0, [Buffer.alloc(16)]);
         const request = { pseudonym: randomBytes(16), handle: Buffer.from(handle!), notBefore: now - 86_400 };
         const { keyPackage } = await makeKeyPackage({ ...request, notAfter: now + 86_400 });
         add.push({ keyPackage, introduction: held.state.introductions[0]! });
