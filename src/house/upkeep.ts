@@ -6,6 +6,7 @@ import { HELD_DAYS, PERIOD_DAYS } from "../services/auth/names.ts";
 import { keptPeriods, type KeptRoom } from "../services/delivery/kept.ts";
 import { lookAfter } from "../services/queue/look.ts";
 import { RECEIPT_DAYS } from "../services/dispatch.ts";
+import { startTurns } from "./turns.ts";
 import { EPOCH_DAYS, OVERLAP_DAYS } from "../../tokens/epochs.ts";
 import { EXTERNAL_KEY_EPOCHS } from "../../tokens/external.ts";
 
@@ -54,6 +55,7 @@ export function startUpkeep(deps: UpkeepDeps): Upkeep {
   const { store, arenas, clock, rotate, removeEnded, failed } = deps;
   let swept = -Infinity;
   let running: Promise<void> | undefined;
+  const turns = startTurns({ store, clock, failed });
 
   const work = async (now: number): Promise<void> => {
     await rotate(now);
@@ -68,13 +70,18 @@ export function startUpkeep(deps: UpkeepDeps): Upkeep {
       arena.close();
     }
   };
-  const tick = (now: number): Promise<void> => (running ??= work(now).finally(() => (running = undefined)));
+  const tick = (now: number): Promise<void> =>
+    (running ??= work(now).finally(() => {
+      running = undefined;
+      turns.tick();
+    }));
   const timer = setInterval(() => void tick(clock()).catch(failed), TICK_MS);
   timer.unref();
   return {
     tick,
     async stop() {
       clearInterval(timer);
+      turns.stop();
       await running?.catch(() => undefined);
     },
   };
