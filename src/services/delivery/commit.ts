@@ -1,6 +1,6 @@
 // Takes a group into its next epoch: one commit an epoch, with its GroupInfo, Welcome and fan-out in one batch.
 import { Fault } from "../../fault.ts";
-import { policyAfter, samePolicy } from "../../mls/policy.ts";
+import { includes, policyAfter, samePolicy } from "../../mls/policy.ts";
 import type { PublicGroup, StagedCommit } from "../../mls/public-group.ts";
 import type { Handler } from "../ports.ts";
 import type { Delivering } from "./fan-out.ts";
@@ -32,6 +32,7 @@ export const commit =
         committer: leaf,
         removed: staged.removed.map((one) => one.leaf),
         final: isFinal(opened.group, staged),
+        admitted: includes(opened.group.policy.admins, opened.signer.pseudonym) ? staged.added : [],
         ...optional,
       };
       await nextEpoch(service, call, opened, staged, advance, made);

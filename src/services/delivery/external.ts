@@ -8,7 +8,7 @@ import { nextEpoch } from "./next-epoch.ts";
 import type { Made } from "./removals.ts";
 import { countUse } from "./use.ts";
 
-const stays = { removed: [], final: false } as const;
+const stays = { removed: [], final: false, admitted: [] } as const;
 
 /** Faults as of `ds.commit`; `leaf` is the one that the member had, which signs as before. */
 export const resync =

@@ -6,7 +6,15 @@ import { lockedAlloc, wipe } from "../../memory/locked.ts";
 import { PublicGroup, type PublicLeaf } from "../../mls/public-group.ts";
 import type { Call } from "../ports.ts";
 import { find, keep, type Kept } from "./kept.ts";
-import { epochName, openState, sealState, type GroupKeys, type Marks, type StateRecord } from "./state-record.ts";
+import {
+  epochName,
+  openState,
+  sealState,
+  SHORTEST_RECORD,
+  type GroupKeys,
+  type Marks,
+  type StateRecord,
+} from "./state-record.ts";
 
 // A key nobody holds: a leaf that does not exist costs and answers the same as a wrong signature.
 const nobody = Buffer.alloc(32);
@@ -27,7 +35,8 @@ export interface Member extends GroupKeys {
 const decoded = (call: Call, state: Buffer): PublicGroup => PublicGroup.decode(state, (size) => call.arena.take(size));
 
 function opened(call: Call, keys: GroupKeys, kept: Kept | undefined): OpenedGroup {
-  const record = kept && openState(call, keys, kept.value);
+  // where there is none, a key is tried on nothing: in as many steps as on a group that it does not open
+  const record = openState(call, keys, kept?.value ?? call.arena.take(SHORTEST_RECORD));
   if (kept === undefined || record === undefined) throw new Fault("group/unavailable");
   return { group: decoded(call, record.state), record, kept };
 }

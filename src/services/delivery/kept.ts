@@ -26,14 +26,18 @@ type Place = Pick<Kept, "partition">;
 /** The period that a record written now lies in. */
 export const periodOf = (call: Call, room: KeptRoom): number => Math.floor(call.now / keptPeriods[room].seconds);
 
-/** The newest record of a name that is still kept, in the arena, and the period it lies in. */
+/**
+ * The newest record of a name that is still kept, in the arena, and the period it lies in. Looks into every period, also
+ * when it has found it: what is not there takes as many steps as what is.
+ */
 export async function find(call: Call, room: KeptRoom, name: Uint8Array): Promise<Kept | undefined> {
   const newest = periodOf(call, room);
+  let found: Kept | undefined;
   for (let partition = newest; partition >= newest - keptPeriods[room].behind; partition--) {
     const value = await call.tx.get(room, name, { partition });
-    if (value !== undefined) return { value, partition };
+    if (value !== undefined) found ??= { value, partition };
   }
-  return undefined;
+  return found;
 }
 
 /** Writes a record into the current period, in the place of `before`. */

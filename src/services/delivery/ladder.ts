@@ -30,6 +30,10 @@ export function keepStep(call: Call, keys: GroupKeys, next: { groupKey: Uint8Arr
   keep(call, "groupNext", epochName(call, keys), sealed);
 }
 
+/** Whether a key is of an epoch that is over: of any that is kept, since the way is kept longest. */
+export const hasStep = async (call: Call, keys: GroupKeys): Promise<boolean> =>
+  (await find(call, "groupNext", epochName(call, keys))) !== undefined;
+
 /** The epoch is the newest again. */
 export async function forgetStep(call: Call, keys: GroupKeys): Promise<void> {
   const name = epochName(call, keys);

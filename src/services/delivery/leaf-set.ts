@@ -16,8 +16,11 @@ export function exclude(set: Uint8Array, leaf: number): void {
   if (holds(set, leaf)) set[leaf >> 3] = (set[leaf >> 3] ?? 0) & ~(1 << (leaf & 7));
 }
 
-export function countOf(set: Uint8Array): number {
-  let count = 0;
-  for (let leaf = 0; leaf < set.length * 8; leaf++) if (holds(set, leaf)) count++;
-  return count;
+/** In ascending order. */
+export function leavesIn(set: Uint8Array): number[] {
+  const leaves: number[] = [];
+  for (let leaf = 0; leaf < set.length * 8; leaf++) if (holds(set, leaf)) leaves.push(leaf);
+  return leaves;
 }
+
+export const countOf = (set: Uint8Array): number => leavesIn(set).length;

@@ -7,7 +7,7 @@ import type { Call, Delivery } from "../ports.ts";
 import { delivery, type Delivering } from "./fan-out.ts";
 import { saveGroup, type OpenedGroup } from "./group-state.ts";
 import { fanOut } from "./in-epoch.ts";
-import { keepStep } from "./ladder.ts";
+import { hasStep, keepStep } from "./ladder.ts";
 import { announce, inactive, propose, type Made } from "./removals.ts";
 import { advanceRun } from "./run.ts";
 
@@ -25,9 +25,11 @@ export interface Advance {
   /** Leaves that go, and whether that can never be undone (run.ts). */
   readonly removed: readonly number[];
   readonly final: boolean;
+  /** Leaves that this commit adds by an admin's authority, in the epoch that begins. */
+  readonly admitted: readonly number[];
 }
 
-/** Fault `group/invalid` for a key that stays the same; `group/limit` for a state that is too long. */
+/** Fault `group/invalid` for a key that an epoch had before; `group/limit` for a state that is too long. */
 export async function nextEpoch(
   service: Delivering,
   call: Call,
@@ -38,8 +40,10 @@ export async function nextEpoch(
 ): Promise<void> {
   const { groupId, groupKey, nextGroupKey, committer } = advance;
   const keys = { groupId, groupKey };
-  // Who was removed knows the old key.
-  if (equal(groupKey, nextGroupKey)) throw new Fault("group/invalid");
+  // Who was removed knows the old key. A key of an epoch before would cover what is kept under its name, of a run's
+  // beginning too, and make a circle of the way from key to key.
+  const used = equal(groupKey, nextGroupKey) || (await hasStep(call, { groupId, groupKey: nextGroupKey }));
+  if (used) throw new Fault("group/invalid");
   // Proposals end with their epoch: those that an external commit could not take up are made again (RFC 9420 12.2).
   const due = [...staged.lapsed];
   if (committer !== undefined && opened.group.leaf(committer)?.month !== monthOf(call.now)) {

@@ -30,6 +30,7 @@ export interface StateRecord extends Marks {
 // The store adds four bytes of length: together a record fills a power of two.
 const STORE_LENGTH = 4;
 const lengths = [8 << 10, 32 << 10, 128 << 10, 512 << 10, 1 << 20].map((size) => size - STORE_LENGTH);
+export const SHORTEST_RECORD = (8 << 10) - STORE_LENGTH;
 const NONCE = 24;
 const TAG = SEAL_OVERHEAD - NONCE;
 // u32 length of the state || u8 joined || voters || state || zeros

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { openInto, SEAL_OVERHEAD } from "../../../src/crypto/aead.ts";
 import { derive } from "../../../src/crypto/derive.ts";
 import { randomBytes } from "../../../src/crypto/random.ts";
+import type { Call } from "../../../src/services/ports.ts";
 import { MONTH_SECONDS } from "../../../src/services/delivery/kept.ts";
 import { CHUNK_MAX } from "../../../src/wire/operations-delivery.ts";
 import { keyPair, type KeyPair } from "../services.ts";
@@ -72,6 +73,37 @@ describe("services/delivery: keys from epoch to epoch", () => {
     await bob.commit({});
     assert.equal((await step(key, alice.group.ownLeaf)).kind, 2);
     await assert.rejects(step(key, carol.group.ownLeaf), { code: "group/unavailable" });
+  });
+
+  it("[8.1] a key that does not open a group costs as many looks as a group that does not exist", async () => {
+    const { services } = setting;
+    await alice.commit({}); // nobody has confirmed it
+    const { groupId, ownLeaf: leaf } = alice.group;
+    const [leafKey, groupKey, message] = [randomBytes(32), randomBytes(32), randomBytes(10)];
+    const looks = async (id: Uint8Array, key: Uint8Array): Promise<number[]> => {
+      const keys = { groupId: id, groupKey: key };
+      const counts: number[] = [];
+      for (const ask of [
+        (call: Call) => services.handlers["ds.send"]({ ...keys, leaf, message }, call),
+        (call: Call) => services.handlers["ds.joinInfo"]({ ...keys, offset: 0 }, call),
+        (call: Call) => services.handlers["ds.welcomeInfo"]({ ...keys, leafKey, offset: 0 }, call),
+        (call: Call) => services.handlers["ds.recover"]({ ...keys, leaf }, call),
+        (call: Call) => services.handlers["ds.reset"]({ ...keys, leaf }, call),
+      ]) {
+        let count = 0;
+        const work = (call: Call) => {
+          const get: Call["tx"]["get"] = (...of) => (count++, call.tx.get(...of));
+          return ask({ ...call, tx: { ...call.tx, get } });
+        };
+        await services.call<unknown>(work, alice.group).catch(() => undefined);
+        counts.push(count);
+      }
+      return counts;
+    };
+    const known = await looks(groupId, groupKey);
+    assert.deepEqual(await looks(randomBytes(16), groupKey), known);
+    // Control: a count that tells something apart.
+    assert.notDeepEqual(await looks(groupId, await alice.group.groupKey()), known);
   });
 
   it("[8.16] keeps the way for its month and three more", async () => {

@@ -89,15 +89,90 @@ describe("services/delivery: reset", () => {
     assert.ok(await recordOf(services, "groupRun", alice.groupId));
   });
 
-  it("[8.15] is not confirmed by a leaf that the same commit brought in", async () => {
+  it("[8.15] is not confirmed by a leaf that the same commit brought in, unless an admin did", async () => {
     const { services } = setting;
+    const [bob, carol, dave] = others as [TestMember, TestMember, TestMember];
     const [accomplice] = setting.others as [TestMember];
-    await alice.commit({ add: [await accomplice.keyPackage()] });
+    await bob.commit({ add: [await accomplice.keyPackage()] });
     await accomplice.listen();
     await accomplice.send("all well");
-    for (const member of others.slice(0, 3)) await vote(member);
+    for (const member of [alice, carol, dave]) await vote(member);
     assert.equal((await groupNow(services, alice.groupId, key))?.epoch, epoch);
     assert.equal((await groupNow(services, alice.groupId, key))?.memberCount, 5);
+  });
+
+  it("[8.15] puts out nobody whom an admin added and who has asked for something, however silent the others are", async () => {
+    await setting.close();
+    setting = await makeSetting(2, 2);
+    await gather();
+    const { services } = setting;
+    const [bob] = others as [TestMember];
+    const [carol, dave] = setting.others as [TestMember, TestMember];
+    await alice.add(carol);
+    assert.ok(await recordOf(services, "groupRun", alice.groupId));
+    await listen([carol]);
+    await carol.send("I am here");
+    await assert.rejects(vote(bob), { code: "group/unavailable" });
+    // Also who came later in the same run.
+    await listen([alice]);
+    await gather();
+    await bob.listen();
+    key = await alice.group.groupKey();
+    await alice.commit({});
+    await alice.add(dave);
+    await dave.listen();
+    await dave.send("so am I");
+    await assert.rejects(vote(bob), { code: "group/unavailable" });
+  });
+
+  it("[8.15] has no vote for who was removed on the way, whose removal waits again", async () => {
+    const { services } = setting;
+    const [bob, carol, dave, erin] = others as [TestMember, TestMember, TestMember, TestMember];
+    const { queueId } = bob.queue;
+    await services.call(async (call) => call.tx.delete("queue", queueId));
+    await alice.commit({}); // finds that bob's queue is gone
+    await alice.listen();
+    await alice.commit({}); // takes bob's removal in
+    assert.equal((await groupNow(services, alice.groupId, await alice.group.groupKey()))?.memberCount, 4);
+    await assert.rejects(vote(bob), { code: "group/policy" });
+    assert.equal(await vote(carol), 0);
+    assert.equal(await vote(dave), 1, "two of three");
+    const now = await groupNow(services, alice.groupId, key);
+    assert.deepEqual([now?.epoch, now?.pending.map(({ leaf }) => leaf)], [epoch, [bob.group.ownLeaf]]);
+    for (const member of [carol, dave, erin]) {
+      const { reply } = await member.queue.ask();
+      const kinds = member.queue.open(reply.items).map(([kind]) => kind);
+      assert.deepEqual(kinds.slice(-2), [itemKinds.reset, itemKinds.proposal]);
+    }
+  });
+
+  it("[8.15] is over when everybody was removed who could have voted", async () => {
+    await setting.close();
+    setting = await makeSetting(2, 1);
+    await gather();
+    const { services } = setting;
+    const [bob] = others as [TestMember];
+    const [carol] = setting.others as [TestMember];
+    const { queueId } = bob.queue;
+    await services.call(async (call) => call.tx.delete("queue", queueId));
+    await alice.commit({});
+    await alice.listen();
+    await alice.commit({});
+    await alice.add(carol);
+    await assert.rejects(vote(bob), { code: "group/unavailable" });
+    assert.equal((await groupNow(services, alice.groupId, await alice.group.groupKey()))?.memberCount, 2);
+  });
+
+  it("[8.15] no commit gives an epoch the key of one before, which would cover the state to go back to", async () => {
+    const { services } = setting;
+    await alice.commit({});
+    const { request, pending } = await alice.committing({});
+    const covering = { ...request, nextGroupKey: key };
+    await assert.rejects(services.ask("ds.commit", covering, alice.group), { code: "group/invalid" });
+    await services.ask("ds.commit", request, alice.group); // control
+    alice.group = pending.next;
+    for (const member of others.slice(0, 3)) await vote(member);
+    assert.equal((await groupNow(services, alice.groupId, key))?.epoch, epoch);
   });
 
   it("[8.15] never undoes a removal, so that a vote brings nobody back and puts nobody out", async () => {
