@@ -47,7 +47,8 @@ export async function adopted(parts: Parts, state: GroupState): Promise<GroupSta
   return { ...(await inNextEpoch(state, mls)), introductions: known, outgoing, pending: undefined };
 }
 
-function messages(of: readonly Introduction[], to: Uint8Array): Outgoing[] {
+/** What tells these introductions: to everybody, or to the one with the leaf key `to`. */
+export function introductionMessages(of: readonly Introduction[], to: Uint8Array): Outgoing[] {
   const groups: Uint8Array[][] = [];
   for (const { document } of of) {
     const last = groups.at(-1);
@@ -66,9 +67,9 @@ function introduceAll(mls: ClientGroup, known: readonly Introduction[], added: r
   const keys = mls.members().map(({ signaturePublicKey }) => signaturePublicKey);
   const present = known.filter(({ leafKey }) => keys.some((key) => equal(key, leafKey)));
   const old = present.filter((one) => !isNew(one));
-  const toNew = added.flatMap(({ leafKey }) => messages(old, leafKey));
-  const toAll = keys.length > 2 ? messages(added, EVERYBODY) : [];
+  const toNew = added.flatMap(({ leafKey }) => introductionMessages(old, leafKey));
+  const toAll = keys.length > 2 ? introductionMessages(added, EVERYBODY) : [];
   const apart = [...toAll, ...toNew];
-  const together = messages(present, EVERYBODY);
+  const together = introductionMessages(present, EVERYBODY);
   return added.length === 1 || apart.length <= together.length ? apart : together;
 }

@@ -16,6 +16,7 @@ import {
 import { verifyIntroduction, type Introduction } from "./credentials.ts";
 import { ClientError } from "./errors.ts";
 import { diverged, recovered, suspected } from "./group-health.ts";
+import { asking, telling } from "./group-introduce.ts";
 import { invited } from "./group-join.ts";
 import { adopted, commitOf } from "./group-pending.ts";
 import { endedGroup, groupEntries, healths, inNextEpoch, introductionOf, type GroupState } from "./group-record.ts";
@@ -182,7 +183,10 @@ async function application(parts: Parts, held: HeldGroup, mls: ClientGroup, mess
     if (!equal(authenticator, mls.epochAuthenticator.subarray(0, AUTHENTICATOR_LENGTH))) {
       // Whoever says this is of another mind about the epoch, or wants us to think so: nothing it says counts.
       state = suspected(parts, state);
-    } else if (kind === groupMessageKinds.text) events.add("message", { groupId, leafKey, text: body });
+    } else if (kind === groupMessageKinds.text) {
+      events.add("message", { groupId, leafKey, text: body });
+      state = asking(held, state, leafKey);
+    } else if (kind === groupMessageKinds.whoAreYou) state = telling(held, state, leafKey);
     else if (kind === groupMessageKinds.introductions) state = await introduced(parts, state, body);
     else if (kind === groupMessageKinds.friendship) {
       const from = introductionOf(state, leafKey)?.identity;

@@ -33,6 +33,9 @@ export interface HeldGroup {
   adopted?: Uint8Array;
   /** The epoch in which a proposal waits that no member can take in: only a resync leads out of it. */
   blockedIn?: number;
+  /** How often members, by leaf key, were asked who they are, and were told, since this process runs. */
+  readonly asked: Map<string, number>;
+  readonly told: Map<string, number>;
 }
 
 export class Groups {
@@ -111,7 +114,7 @@ export class Groups {
   }
 
   add(state: GroupState): HeldGroup {
-    const held = { state, circuit: freshCircuit("group") };
+    const held: HeldGroup = { state, circuit: freshCircuit("group"), asked: new Map(), told: new Map() };
     this.#held = [...this.#held.filter((other) => !equal(other.state.groupId, state.groupId)), held];
     return held;
   }

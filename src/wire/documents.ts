@@ -126,7 +126,7 @@ export const joinInfo = struct({
  */
 export const AUTHENTICATOR_LENGTH = 16;
 export const groupMessage = struct({ kind: u8, authenticator: fixed(AUTHENTICATOR_LENGTH), body: bytes(3072) });
-export const groupMessageKinds = { text: 1, introductions: 2, friendship: 3 } as const;
+export const groupMessageKinds = { text: 1, introductions: 2, friendship: 3, whoAreYou: 6 } as const;
 export const introductions = list(bytes(INTRODUCTION_MAX), 100);
 
 /** Everything a client must know of a server before it asks; signed by `directoryKey` (`directory`), same for everybody. */
