@@ -27,7 +27,7 @@ import { checkCommitPolicy, checkContextExtensions, checkJoinPolicy, policyOf, s
 import type { PolicyMember } from "./policy.ts";
 import type { PendingRemoval } from "./public-state.ts";
 import type { PublicTree } from "./public-tree.ts";
-import { KEY_LENGTH, MAX_MEMBERS } from "./suite.ts";
+import { KEY_LENGTH, MAX_ADDS, MAX_MEMBERS } from "./suite.ts";
 import { checkEncryptionKey, checkKeyPackage, pseudonymOf } from "./validation-leaf.ts";
 import { applyPath, checkPathKeys } from "./validation-path.ts";
 import { checkFraming, resolveReferences } from "./validation-proposal.ts";
@@ -88,7 +88,7 @@ function memberProposals(proposals: readonly Proposal[]): ByValue {
       ({ extensions } = proposal.groupContextExtensions);
     } else throw new Fault("group/policy");
   }
-  within(adds.length <= MAX_MEMBERS && removes.length <= MAX_MEMBERS);
+  within(adds.length <= MAX_ADDS && removes.length <= MAX_MEMBERS);
   return { adds, removes, extensions };
 }
 

@@ -2,13 +2,19 @@
 import type { GroupContext, LeafNode, UpdatePath } from "ts-mls";
 import { sameBytes, valid } from "./codec.ts";
 import type { PublicTree } from "./public-tree.ts";
+import { MAX_NODES } from "./suite.ts";
 import { checkEncryptionKey, checkLeaf } from "./validation-leaf.ts";
 
 /** Bytes of a sealed path secret: 32 and the AEAD's tag. */
 const PATH_SECRET_CIPHERTEXT = 48;
 
+/** Parents above a leaf of the largest tree. */
+const MAX_DEPTH = Math.log2(MAX_NODES + 1) - 1;
+
 /** Section 12.4.2: every public key of a path is new to the tree, the committer's own old one included, and there once. */
 export function checkPathKeys(tree: PublicTree, { leafNode, nodes }: UpdatePath): void {
+  // Each key is looked for in the whole tree: first, that there are no more than any path has. Section 7.4.
+  valid(nodes.length <= MAX_DEPTH);
   const keys = [leafNode.hpkePublicKey, ...nodes.map((node) => node.hpkePublicKey)];
   keys.forEach((key, i) => {
     checkEncryptionKey(key);

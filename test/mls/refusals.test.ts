@@ -13,16 +13,19 @@ import { groupInfoTBSEncoder } from "ts-mls/groupInfo.js";
 import { Fault, type FaultCode } from "../../src/fault.ts";
 import { clientConfig } from "../../src/mls/config.ts";
 import { leafExtensions, makeKeyPackage, readPrivateKeys } from "../../src/mls/key-package.ts";
-import { readGroupInfo, readKeyPackage, readWelcome, writeMessage } from "../../src/mls/messages.ts";
+import { readGroupInfo, readKeyPackage, readPublicMessage, readWelcome, writeMessage } from "../../src/mls/messages.ts";
 import { PublicGroup } from "../../src/mls/public-group.ts";
+import type { PublicTree } from "../../src/mls/public-tree.ts";
 import {
   capabilities,
   cipherSuite,
   GROUP_POLICY,
+  MAX_ADDS,
   MAX_CAPABILITIES,
   MAX_LIFETIME,
   QUEUE_HANDLE,
 } from "../../src/mls/suite.ts";
+import { checkPathKeys } from "../../src/mls/validation-path.ts";
 import { randomBytes } from "../../src/crypto/random.ts";
 import { rawCommit, rawState, resigned, type RawCommit } from "./raw.ts";
 import { identity, lifetime, newKeyPackage, now, senderKey, World } from "./world.ts";
@@ -315,6 +318,31 @@ describe("public group refusals", () => {
     for (const made of [await fat(MAX_CAPABILITIES - 1, 0), await fat(5000, 0), await fat(100, 100)]) {
       refused("group/limit", () => validate(made));
     }
+  });
+
+  it("more Adds than one commit may have", async () => {
+    const adds = async (count: number): Promise<RawCommit> => {
+      const packages = await Promise.all(Array.from({ length: count }, newKeyPackage));
+      return rawCommit(state, { forcePath: true, extraProposals: packages.map((one) => adding(one.keyPackage)) });
+    };
+    validate(await adds(MAX_ADDS)); // control
+    const more = await adds(MAX_ADDS + 1);
+    refused("group/limit", () => validate(more));
+  });
+
+  it("a path longer than any, before it looks for a key of it in the tree", () => {
+    const { content } = readPublicMessage(renewal.commit);
+    assert.ok(content.contentType === "commit" && content.commit.path !== undefined);
+    const { path } = content.commit;
+    const looks = (length: number): number => {
+      let count = 0;
+      const tree = { holdsEncryptionKey: () => (count++, false) } as unknown as PublicTree;
+      const nodes = Array.from({ length }, () => ({ hpkePublicKey: randomBytes(32), encryptedPathSecret: [] }));
+      if (length > 10) refused("group/invalid", () => checkPathKeys(tree, { ...path, nodes }));
+      else checkPathKeys(tree, { ...path, nodes });
+      return count;
+    };
+    assert.deepEqual([looks(11), looks(5000), looks(10)], [0, 0, 11]);
   });
 
   it("a confirmation tag of another length at creation", async () => {
