@@ -15,6 +15,7 @@ describe("fuzz", function () {
     assert.equal(status, 0);
     assert.match(stdout, /^Usage: npm run fuzz -- NAME --seconds N/);
     assert.match(stdout, /^ {2}tokens +\w/m);
+    assert.match(stdout, /groups --epochs N/);
   });
 
   it("refuses an unknown name, naming those there are", () => {
@@ -24,7 +25,15 @@ describe("fuzz", function () {
   });
 
   it("refuses no name, no seconds, no number and unknown options with its usage", () => {
-    for (const args of [[], ["tokens"], ["tokens", "--seconds", "x"], ["tokens", "--seconds", "0"], ["--nonsense"]]) {
+    for (const args of [
+      [],
+      ["tokens"],
+      ["tokens", "--seconds", "x"],
+      ["tokens", "--seconds", "0"],
+      ["tokens", "--epochs", "1"],
+      ["groups", "--epochs", "x"],
+      ["--nonsense"],
+    ]) {
       const { status, stderr } = fuzz(...args);
       assert.equal(status, 2, args.join(" "));
       assert.match(stderr, /^Usage:/);

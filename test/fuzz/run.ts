@@ -1,4 +1,4 @@
-// npm run fuzz -- NAME --seconds N [--seed N] [--plant] [--json]: finds the target of that name beside this file.
+// npm run fuzz -- NAME --seconds N | --epochs N [--seed N] [--plant] [--json]: finds the target of that name beside this file.
 import { readdirSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { randomBelow } from "../../src/crypto/random.ts";
@@ -16,14 +16,19 @@ const loadAll = async (): Promise<Map<string, Target>> => {
   return found;
 };
 
+const withHistories = (known: ReadonlyMap<string, Target>): string[] =>
+  [...known].flatMap(([name, { histories }]) => (histories === undefined ? [] : [name]));
+
 const usage = (known: ReadonlyMap<string, Target>): string =>
   [
     "Usage: npm run fuzz -- NAME --seconds N [--seed N] [--plant] [--json]",
+    `       npm run fuzz -- ${withHistories(known).join("|")} --epochs N [--seed N] [--plant] [--json]`,
     "",
     ...[...known].map(([name, { describe }]) => `  ${name.padEnd(12)} ${describe}`),
     "",
-    "Each run also fuzzes decoders with planted bugs, as a control; --plant fuzzes nothing else. The same seed gives each",
-    "decoder the same inputs. --json prints one JSON object as the last line.",
+    "--seconds fuzzes the decoders, --epochs runs random histories. Each run also fuzzes decoders with planted bugs, or runs",
+    "histories on broken copies, as a control; --plant does nothing else. The same seed gives each decoder the same inputs,",
+    "and the same histories. --json prints one JSON object as the last line.",
     "Exit: 0 nothing found, 1 something found or a planted bug missed, 2 unknown name or argument.",
   ].join("\n");
 
@@ -39,6 +44,7 @@ const readArguments = (args: readonly string[]) => {
       allowPositionals: true,
       options: {
         seconds: { type: "string" },
+        epochs: { type: "string" },
         seed: { type: "string" },
         plant: { type: "boolean", default: false },
         json: { type: "boolean", default: false },
@@ -47,7 +53,8 @@ const readArguments = (args: readonly string[]) => {
     });
     const seconds = number(values.seconds, 1, 604_800);
     const seed = values.seed === undefined ? randomBelow(2 ** 32 - 1) : number(values.seed, 0, 2 ** 32 - 1);
-    return { ...values, positionals, seconds, seed };
+    const epochs = number(values.epochs, 1, 1_000_000);
+    return { ...values, positionals, seconds, seed, epochs, byEpochs: values.epochs !== undefined };
   } catch {
     return undefined;
   }
@@ -73,23 +80,42 @@ export const main = async (args: readonly string[]): Promise<number> => {
     console.error(`No target ${[target, ...rest].join(" ")}; there are: ${[...targets.keys()].join(", ")}`);
     return 2;
   }
-  const { seed, plant, json } = options;
-  if (options.seconds === undefined && !plant) {
+  const { seed, plant, json, epochs, byEpochs } = options;
+  const histories = targets.get(target)?.histories;
+  if (byEpochs ? epochs === undefined || histories === undefined : options.seconds === undefined && !plant) {
     console.error(usage(targets));
     return 2;
   }
-  const seconds = options.seconds ?? 0;
   // The seed is all it takes to have the same again.
   if (!json) console.log(`seed ${seed}`);
+  if (epochs !== undefined && histories !== undefined) {
+    const { result, findings, missed } = await histories({ seed, epochs, plant });
+    return report({ json, result: { target, ...result, seed }, findings, missed });
+  }
+  const seconds = options.seconds ?? 0;
   const controls = await runControls({ target, seed, seconds });
-  for (const name of controls.missed) console.error(`NOT FOUND ${name}: the fuzzer is broken`);
   const { executions, findings } = plant ? controls : await runInChild("target", { target, seed, seconds });
-  for (const finding of findings) (json ? console.error : console.log)(describeFinding(finding));
-  const planted_found = controls.missed.length === 0;
+  const { missed } = controls;
+  const planted_found = missed.length === 0;
   const result = { target, seconds, executions, findings: findings.length, planted_found, seed };
-  if (json) console.log(JSON.stringify(result));
-  else for (const [key, value] of Object.entries(result)) console.log(`${key}: ${value}`);
-  return findings.length === 0 && planted_found ? 0 : 1;
+  return report({ json, result, findings: findings.map(describeFinding), missed });
 };
+
+interface Report {
+  readonly json: boolean;
+  readonly result: Readonly<Record<string, unknown>>;
+  readonly findings: readonly string[];
+  readonly missed: readonly string[];
+}
+
+function report({ json, result, findings, missed }: Report): number {
+  for (const name of missed) console.error(`NOT FOUND ${name}: the fuzzer is broken`);
+  for (const finding of findings) (json ? console.error : console.log)(finding);
+  if (json) console.log(JSON.stringify(result));
+  else for (const [key, value] of Object.entries(result)) console.log(`${key}: ${plain(value)}`);
+  return findings.length === 0 && missed.length === 0 ? 0 : 1;
+}
+
+const plain = (value: unknown): string => (typeof value === "object" ? JSON.stringify(value) : String(value));
 
 if (import.meta.filename === process.argv[1]) process.exitCode = await main(process.argv.slice(2));

@@ -3,7 +3,7 @@ import { fork } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Control, controls, brokenTree } from "./controls.ts";
-import { kinds } from "./finding.ts";
+import type { Histories, HistoriesOptions } from "../target.ts";
 import type { Told } from "./run.ts";
 
 /** Milliseconds without a step after which a history hangs; loading the sources counts. */
@@ -52,10 +52,6 @@ export function runInChild({ seed, epochs, enough = ENOUGH }: HistoryOptions, tr
   });
 }
 
-/** Nothing found, and every attack could be made. */
-export const isClean = (told: Told): boolean =>
-  kinds.every((kind) => told[kind] === 0) && Object.keys(told.undone).length === 0;
-
 export interface Controlled {
   readonly name: string;
   /** What its histories showed; undefined where the control cannot be made here. */
@@ -68,10 +64,7 @@ export async function runControl(control: Control, seed: number): Promise<Contro
   const tree = brokenTree(control);
   if (tree === undefined) return { name: control.name, told: undefined, found: true };
   try {
-    const told = await runInChild(
-      { seed, epochs: CONTROL_EPOCHS, enough: control.published === true ? ENOUGH : 1 },
-      tree,
-    );
+    const told = await runInChild({ seed, epochs: CONTROL_EPOCHS, enough: control.published === true ? 3 : 1 }, tree);
     return { name: control.name, told, found: control.expected.some((kind) => told[kind] > 0) };
   } finally {
     rmSync(tree, { recursive: true, force: true });
@@ -89,4 +82,26 @@ export async function runControls(seed: number, chosen: readonly Control[] = con
   };
   await Promise.all([line(), line()]);
   return results;
+}
+
+/** The histories of a seed, and every control. */
+export async function runHistories({ seed, epochs, plant }: HistoriesOptions): Promise<Histories> {
+  const began = performance.now();
+  const told = plant ? undefined : await runInChild({ seed, epochs });
+  const seconds = Math.round((performance.now() - began) / 1000);
+  const controlled = await runControls(seed);
+  const missed = controlled.filter(({ found }) => !found).map(({ name }) => name);
+  const shown = controlled.map(({ name, told: one }) => [name, one?.details[0] ?? "not to be made here"] as const);
+  const common = { planted_found: missed.length === 0, controls: Object.fromEntries(shown) };
+  if (told === undefined) {
+    return { result: common, findings: shown.map(([name, detail]) => `FOUND ${name}: ${detail}`), missed };
+  }
+  const { details, undone, ...counts } = told;
+  // an attack that could not be made is no proof of anything
+  const unmade = Object.keys(undone).map((one) => `NOT MADE ${one}`);
+  return {
+    result: { ...counts, seconds, ...common },
+    findings: [...details.map((detail) => `FOUND ${detail}`), ...unmade],
+    missed,
+  };
 }

@@ -12,16 +12,22 @@ export interface Control {
   readonly expected: readonly Kind[];
   /** With the library as published. */
   readonly published?: boolean;
-  /** In a file of the copy, a text that is there once, and what comes in its place. */
+  /** Found soon: also for the short form. */
+  readonly quick?: boolean;
+  /** In a file of the copy, a text and what comes in its place. */
   readonly change: readonly (readonly [file: string, from: string, to: string])[];
 }
+
+const library = "node_modules/ts-mls/dist/src/";
 
 export const controls: readonly Control[] = [
   {
     name: "the library as published",
+    quick: true,
     expected: ["forks", "failed_joins"],
     published: true,
-    // which takes the list of external senders for one of them: with the list in that form groups can at least be founded
+    // It writes and reads some things in forms of its own, with which no group could be founded here, and lacks what we
+    // ask it for beyond RFC 9420. With that much given, what is wrong with its trees and secrets remains.
     change: [
       [
         "src/mls/policy.ts",
@@ -29,6 +35,18 @@ export const controls: readonly Control[] = [
         'import { encodeExternalSender } from "ts-mls/externalSender.js";\nconst encodeExternalSenders = ([one]) => encodeExternalSender(one);',
       ],
       ["src/mls/policy.ts", "const SENDER_KEY = 2;", "const SENDER_KEY = 1;"],
+      [
+        `${library}createCommit.js`,
+        'extensionType: "external_pub", extensionData: externalPub }',
+        'extensionType: "external_pub", extensionData: Buffer.concat([Buffer.of(32), externalPub]) }',
+      ],
+      [`${library}createCommit.js`, "(externalPub.extensionData, cs)", "(externalPub.extensionData.subarray(1), cs)"],
+      [`${library}createCommit.js`, "= res.needsUpdatePath\n", "= true\n"],
+      [
+        `${library}processMessages.js`,
+        "consumed: result.consumed,",
+        "consumed: result.consumed, senderLeafIndex: result.content.content.sender.leafIndex, aad: result.content.content.authenticatedData,",
+      ],
     ],
   },
   {
@@ -38,6 +56,7 @@ export const controls: readonly Control[] = [
   },
   {
     name: "a house that takes a second commit of an epoch",
+    quick: true,
     expected: ["wrongly_accepted", "forks"],
     change: [
       ["src/services/delivery/in-epoch.ts", "await openGroup(call, member)", "await openEpoch(call, member)"],
@@ -74,6 +93,7 @@ export const controls: readonly Control[] = [
   },
   {
     name: "a house that tells the next key to the removed",
+    quick: true,
     expected: ["overheard"],
     change: [
       ["src/services/delivery/ladder.ts", "recovery ?? next.groupKey", "next.groupKey"],
@@ -122,8 +142,8 @@ export function brokenTree({ change, published = false }: Control): string | und
   }
   for (const [file, from, to] of change) {
     edit(join(copy, file), (text) => {
-      if (text.split(from).length !== 2) throw new Error(`${file} does not hold once: ${from}`);
-      return text.replace(from, () => to);
+      if (!text.includes(from)) throw new Error(`${file} does not hold: ${from}`);
+      return text.replaceAll(from, () => to);
     });
   }
   return copy;
