@@ -180,6 +180,57 @@ export class Wallet {
     });
   }
 
+  /**
+   * Takes `count` tokens of a class out, of the newest epoch, and writes them to the front of `out` (locked) for another
+   * wallet of the same user to `receive`, after the state without them was saved; the view of what was written, or
+   * undefined when there are fewer, or they do not fit.
+   */
+  share(tokenClass: TokenClass, count: number, out: Buffer): Promise<Buffer | undefined> {
+    return this.#serial(async () => {
+      const batch = this.#spendable(tokenClass).at(-1);
+      if (batch === undefined || batch.count < count) return undefined;
+      const length = itemLength(batch);
+      const [start, end] = [(batch.count - count) * length, batch.count * length];
+      const part = { ...batch, count, items: batch.items.subarray(start, end) };
+      const size = stateLength([part]);
+      if (out.length < size) return undefined;
+      encodeState(out, [part]);
+      batch.count -= count;
+      await this.#saveOr(() => {
+        batch.count += count;
+        wipe(out);
+      });
+      wipe(batch.items.subarray(start, end));
+      return out.subarray(0, size);
+    });
+  }
+
+  /** Puts in what another wallet of the same user has shared; what is here already is not put in twice. Fault `store/corrupt`. */
+  receive(shared: Uint8Array): Promise<void> {
+    return this.#serial(async () => {
+      const before = this.#batches;
+      const received = decodeState(shared);
+      this.#batches = received.reduce((all, part) => this.#with(all, part), before);
+      await this.#saveOr(() => (this.#batches = before));
+    });
+  }
+
+  #with(all: Batch[], part: Batch): Batch[] {
+    const there = all.find((batch) => equal(batch.publicKey, part.publicKey));
+    const others = all.filter((batch) => batch !== there);
+    // What was asked for will not be answered: the other one's request was.
+    if (there === undefined || there.pending) return [...others, part];
+    const length = itemLength(part);
+    const isThere = Array.from({ length: there.count }, (_, i) =>
+      there.items.subarray(i * length, (i + 1) * length),
+    ).some((item) => equal(item, part.items.subarray(0, length)));
+    if (isThere || part.count === 0) return all;
+    const items = lockedAlloc((there.count + part.count) * length);
+    items.set(there.items.subarray(0, there.count * length));
+    items.set(part.items.subarray(0, part.count * length), there.count * length);
+    return [...others, { ...there, count: there.count + part.count, items }];
+  }
+
   /** Wipes everything in memory; the saved state stays. */
   close(): Promise<void> {
     return this.#serial(async () => {

@@ -7,5 +7,5 @@ export const QUEUE = "queue";
 export const ISSUANCE = "issuance";
 
 /** A label never used before: for one anonymous redemption, or for one group while this process runs. */
-export const freshCircuit = (purpose: "discover" | "connect" | "claim" | "reserve" | "group"): string =>
+export const freshCircuit = (purpose: "discover" | "connect" | "claim" | "reserve" | "group" | "alias"): string =>
   `${purpose}:${randomBytes(8).toString("hex")}`;

@@ -15,7 +15,7 @@ export type NewClientList = Omit<ValueOf<typeof clientList>, "version" | "previo
 export type ListSigner = (out: Uint8Array, purpose: "clientList", ...parts: Uint8Array[]) => void;
 
 /** A list that is signed by the key it names. Whether that key may is what `signerWithin` says. */
-export type ClientList = ValueOf<typeof clientList> & { readonly digest: Uint8Array };
+export type ClientList = ValueOf<typeof clientList> & { readonly digest: Uint8Array; readonly document: Uint8Array };
 
 const digestOf = (document: Uint8Array): Buffer => derive(Buffer.alloc(32), "clientListDigest", undefined, document);
 
@@ -55,11 +55,17 @@ export function readClientList(document: Uint8Array, of: { domain: Uint8Array; u
       verify(signature, "clientList", signer, body) &&
       // the first speaks for itself, and its keys are what the user's id is made of
       (number !== 1 || (clients.length === 1 && equal(of.userId, userIdOf(of.domain, signer, recoveryKey))));
-    if (good) return { ...found, digest: digestOf(own) };
+    if (good) return { ...found, digest: digestOf(own), document: own };
   } catch {
     // not of the form
   }
   throw new ClientError("contact/unverified");
+}
+
+/** A list that was verified before, out of the client's own state. */
+export function knownClientList(document: Uint8Array): ClientList {
+  const own = Buffer.from(document);
+  return { ...decode(clientList, splitSigned(own).body), digest: digestOf(own), document: own };
 }
 
 /**

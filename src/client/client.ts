@@ -1,20 +1,41 @@
 // The client as a developer thinks of it: register, draw tokens, find people, talk in groups, and `sync` for what came.
 import type { Admission } from "./admission.ts";
-import type { Contact } from "./contacts.ts";
+import type { Contact, ContactRequest } from "./contacts.ts";
 import { ClientError } from "./errors.ts";
 import { eventKinds, type EventKind, type StoredEvent } from "./events.ts";
+import { block, refuse, requestContact } from "./friends.ts";
 import { change } from "./group-commit.ts";
 import { Group } from "./group.ts";
 import { beginGroup, type HeldGroup, type NewGroup } from "./groups.ts";
+import { OwnAccount } from "./own-account.ts";
 import type { Parts } from "./parts.ts";
+import { profileOf, type Profile } from "./profile.ts";
+import { register } from "./registration.ts";
+import { safetyNumber } from "./safety-number.ts";
 import type { ClientState } from "./state.ts";
-import { readInbox, readOffers, resume } from "./sync.ts";
+import { readInbox, readOffers, resume, tendAccount } from "./sync.ts";
 import { Turn } from "./turn.ts";
 
 /** `from` and `name` are verified user names; undefined marks a member nobody has introduced. */
 export type ClientEvent =
   | { readonly kind: "message"; readonly group: Group; readonly from: string | undefined; readonly text: string }
-  | { readonly kind: "contactRequest" | "contactAdded" | "identityChanged"; readonly name: string }
+  | { readonly kind: "contactRequest" | "contactAdded" | "contactRefused" | "identityChanged"; readonly name: string }
+  /** All of a contact's devices were lost, and the name taken back: compare the safety number, and ask anew. */
+  | { readonly kind: "contactReset"; readonly name: string }
+  /** A person has a device more or less; under the own name, the user has. One of the devices there were has said so. */
+  | { readonly kind: "devicesChanged"; readonly name: string }
+  | { readonly kind: "contactRenamed"; readonly name: string; readonly before: string }
+  /** Some device has begun to delete the account: there is a day to cancel that. */
+  | { readonly kind: "deletionBegun" }
+  /** The account is gone, or this device was removed from it. */
+  | { readonly kind: "accountEnded" }
+  /** Only from members whose apps send such: nothing does by itself. */
+  | {
+      readonly kind: "presence" | "read";
+      readonly group: Group;
+      readonly from: string | undefined;
+      readonly text: string;
+    }
   | { readonly kind: "memberAdded" | "memberRemoved"; readonly group: Group; readonly name: string | undefined }
   | { readonly kind: "joinedGroup" | "removedFromGroup" | "leftGroup"; readonly group: Group }
   /** This client lost step with the group, has found it again (messages between may be missing), or gave up. */
@@ -25,6 +46,9 @@ export type ClientEvent =
 /** The longest that `sync` may be asked to wait. Seconds. */
 export const WAIT_MAX = 25;
 
+/** How often a client asks whether another of the user's has changed the account. Seconds. */
+const LOOK_AGAIN = 3600;
+
 /** Methods may be called at any time; those that change the client run one after the other. */
 export class TacetClient {
   readonly #parts: Parts;
@@ -34,10 +58,15 @@ export class TacetClient {
   readonly #facades = new Map<HeldGroup, Group>();
   readonly #ending = new AbortController();
   #closed = false;
+  #lookedAt = -Infinity;
+
+  /** The own account: recovery words, devices, name, profile, aliases, its end. */
+  readonly account: OwnAccount;
 
   constructor(parts: Parts, state: ClientState) {
     this.#parts = parts;
     this.#state = state;
+    this.account = new OwnAccount(parts, (work) => this.#alone(work));
   }
 
   /** The own user name, or undefined before `register`. */
@@ -53,11 +82,11 @@ export class TacetClient {
    */
   register(admission: Admission, name: string): Promise<void> {
     return this.#alone(async () => {
-      const { account, tokens } = this.#parts;
-      if (typeof admission === "string") await account.register(admission, name);
+      const { session, account, tokens } = this.#parts;
+      if (typeof admission === "string") await register(session, account, admission, name);
       else {
         const signal = AbortSignal.any([this.#ending.signal, ...(admission.signal ? [admission.signal] : [])]);
-        await account.register({ ...admission, signal }, name);
+        await register(session, account, { ...admission, signal }, name);
       }
       await tokens.settle();
     });
@@ -95,14 +124,11 @@ export class TacetClient {
 
   /** Finds `name` and asks to be its contact. `contactAdded` comes through `sync` when it accepts. */
   requestContact(name: string): Promise<void> {
-    return this.#alone(() => {
-      const { contacts, account, inbox, tokens } = this.#parts;
-      return contacts.ask(name, account, inbox, tokens);
-    });
+    return this.#alone(() => requestContact(this.#parts, name));
   }
 
-  /** Requests that wait for `accept`. */
-  contactRequests(): readonly Contact[] {
+  /** Requests that wait for `accept` or `refuse`. */
+  contactRequests(): readonly ContactRequest[] {
     return this.#parts.contacts.requests;
   }
 
@@ -110,11 +136,11 @@ export class TacetClient {
    * Makes the sender of a request a contact and resolves to the group of the two, who are both its admins. ClientError `contact/unknown`,
    * `contact/changed`, `contact/unverified`, `contact/limit`.
    */
-  accept(request: Contact): Promise<Group> {
+  accept(request: ContactRequest): Promise<Group> {
     return this.#alone(async () => {
-      const { contacts, people, keyPackages, tokens } = this.#parts;
+      const { account, contacts, people, keyPackages, aliases, tokens } = this.#parts;
       const waiting = contacts.request(request.identity);
-      const claimed = await keyPackages.claim(waiting, tokens);
+      const claimed = await keyPackages.claim(waiting.devices[0]!, tokens);
       const held = await beginGroup(this.#parts);
       // The request becomes a contact in the same save as the commit that tells its sender so.
       await change(this.#parts, held, {
@@ -124,11 +150,60 @@ export class TacetClient {
         policy: ({ policy }) => ({ admins: [...policy.admins, claimed.introduction.pseudonym] }),
         entries: () => {
           contacts.accept(waiting);
-          return [contacts.entry(), people.entry()];
+          if (waiting.alias.length > 0) aliases.link(waiting.alias, account.identity, waiting.identity.userId);
+          return [contacts.entry(), people.entry(), aliases.entry()];
         },
       });
       return this.#facade(held);
     });
+  }
+
+  /** Says no: the sender's client gets `contactRefused`, the server a request like any other. Costs a `connect` token. */
+  refuse(request: ContactRequest): Promise<void> {
+    return this.#alone(() => refuse(this.#parts, request));
+  }
+
+  /**
+   * Nothing of this person comes through any more, without a word to it or to the server; all other contacts are told how
+   * this client is reached from now on. ClientError `contact/unknown`.
+   */
+  block(name: string): Promise<void> {
+    return this.#alone(() => block(this.#parts, name));
+  }
+
+  unblock(name: string): Promise<void> {
+    return this.#alone(async () => {
+      const { contacts, session } = this.#parts;
+      contacts.unblock(name);
+      await session.sections.save(contacts.entry());
+    });
+  }
+
+  blocked(): readonly string[] {
+    return this.#parts.contacts.blocked;
+  }
+
+  /**
+   * 60 digits that are the same on both sides unless somebody is between them: compare them on another way than through the
+   * server. They change with either one's devices. ClientError `contact/unverified`.
+   */
+  safetyNumber(contact: Contact): string {
+    const { people, account } = this.#parts;
+    return safetyNumber(people, account.clientList, contact.identity.userId);
+  }
+
+  /** Remembers, here only, that the safety number was compared; a reset undoes it. */
+  setVerified(contact: Contact, verified: boolean): Promise<void> {
+    return this.#alone(async () => {
+      const { contacts, session } = this.#parts;
+      contacts.setVerified(contact.identity.userId, verified);
+      await session.sections.save(contacts.entry());
+    });
+  }
+
+  /** What a contact shows of itself, for a `discover` token; undefined when it shows nothing. ClientError `contact/unverified`. */
+  profile(contact: Contact): Promise<Profile | undefined> {
+    return this.#alone(() => profileOf(this.#parts, contact));
   }
 
   contacts(): readonly Contact[] {
@@ -140,7 +215,11 @@ export class TacetClient {
    * `identityChanged` that the person has explained, on another way than through this server.
    */
   forget(name: string): Promise<void> {
-    return this.#alone(() => this.#parts.contacts.forget(name));
+    return this.#alone(async () => {
+      const { contacts, people, session } = this.#parts;
+      contacts.forget(name);
+      await session.sections.save(contacts.entry(), people.entry());
+    });
   }
 
   /** A new group with these contacts, of which this client is the admin. */
@@ -148,7 +227,7 @@ export class TacetClient {
     return this.#alone(async () => {
       const { keyPackages, tokens } = this.#parts;
       const add = [];
-      for (const contact of contacts) add.push(await keyPackages.claim(contact, tokens));
+      for (const contact of contacts) add.push(...(await keyPackages.claimAll(contact, tokens)));
       const held = await beginGroup(this.#parts, options);
       await change(this.#parts, held, { add });
       return this.#facade(held);
@@ -171,8 +250,14 @@ export class TacetClient {
       const { account, inbox, events, tokens } = this.#parts;
       await this.#alone(async () => {
         await events.settle();
-        if (account.registered) await readOffers(this.#parts);
-        if (account.registered) await tokens.refill(account);
+        if (account.registered) {
+          const now = this.#parts.session.clock();
+          const look = now >= this.#lookedAt + LOOK_AGAIN;
+          if (look) this.#lookedAt = now;
+          await readOffers(this.#parts);
+          await tendAccount(this.#parts, look);
+          await tokens.refill(account);
+        }
         await resume(this.#parts);
       });
       if (inbox.exists) await readInbox(this.#parts, wait, (work) => this.#alone(work));
@@ -236,16 +321,20 @@ export class TacetClient {
 
   #eventOf(stored: StoredEvent): ClientEvent[] {
     const kind = (Object.keys(eventKinds) as EventKind[]).find((name) => eventKinds[name] === stored.kind);
-    if (kind === "contactRequest" || kind === "contactAdded" || kind === "identityChanged") {
-      return [{ kind, name: Buffer.from(stored.name).toString("latin1") }];
-    }
-    if (kind === "missedMessages") return [{ kind }];
+    const about = Buffer.from(stored.name).toString("latin1");
+    if (kind === "contactRequest" || kind === "contactAdded" || kind === "contactRefused")
+      return [{ kind, name: about }];
+    if (kind === "identityChanged" || kind === "contactReset" || kind === "devicesChanged")
+      return [{ kind, name: about }];
+    if (kind === "contactRenamed") return [{ kind, name: about, before: Buffer.from(stored.text).toString("latin1") }];
+    if (kind === "missedMessages" || kind === "deletionBegun" || kind === "accountEnded") return [{ kind }];
     const held = this.#parts.groups.find(stored.groupId);
     if (held === undefined || kind === undefined) return [];
     const group = this.#facade(held);
     // Names are looked up now: an introduction may have come after what it explains.
     const name = group.nameOf(stored.leafKey);
-    if (kind === "message") return [{ kind, group, from: name, text: Buffer.from(stored.text).toString("utf8") }];
+    if (kind === "message" || kind === "presence" || kind === "read")
+      return [{ kind, group, from: name, text: Buffer.from(stored.text).toString("utf8") }];
     if (kind === "memberAdded" || kind === "memberRemoved") return [{ kind, group, name }];
     return [{ kind, group }];
   }

@@ -19,16 +19,16 @@ export interface Identity {
   readonly document: Uint8Array;
 }
 
-/** The same user with the same key under the same name. Each credential says all three; the house signs what it likes. */
-export const isSamePerson = (
-  a: Pick<Identity, "name" | "userId" | "clientKey">,
-  b: Pick<Identity, "name" | "userId" | "clientKey">,
-): boolean => a.name === b.name && equal(a.userId, b.userId) && equal(a.clientKey, b.clientKey);
+type Keyed = Pick<Identity, "userId" | "clientKey">;
+
+/** The same user with the same key, whatever the name: that may change. The house signs what it likes. */
+export const isSameClient = (a: Keyed, b: Keyed): boolean =>
+  equal(a.userId, b.userId) && equal(a.clientKey, b.clientKey);
 
 /** Signs for one purpose with the client's credential key; the key stays with the account. */
 export type CredentialSigner = (
   out: Uint8Array,
-  purpose: "clientList" | "connectionPackage" | "credentialRequest" | "leafLink" | "offer" | "request",
+  purpose: "aliasLink" | "clientList" | "connectionPackage" | "credentialRequest" | "leafLink" | "offer" | "request",
   ...parts: Uint8Array[]
 ) => void;
 
@@ -88,6 +88,8 @@ export const verifyCredential = (document: Uint8Array, server: ServerDirectory, 
 /** Which leaf of which group is whose. */
 export interface Introduction {
   readonly identity: Identity;
+  /** The user's newest client list as its owner had it, signed with the introduction; empty where it is number 1. */
+  readonly clientList: Uint8Array;
   readonly pseudonym: Uint8Array;
   readonly leafKey: Uint8Array;
   readonly document: Uint8Array;
@@ -96,17 +98,20 @@ export interface Introduction {
 /** An introduction that was verified before, out of the client's own state. */
 export function readIntroduction(document: Uint8Array): Introduction {
   const own = Buffer.from(document);
-  const { credential, pseudonym, leafKey } = decode(documents.introduction, documents.splitSigned(own).body);
-  return { identity: readCredential(credential), pseudonym, leafKey, document: own };
+  const { body } = documents.splitSigned(own);
+  const { credential, clientList, pseudonym, leafKey } = decode(documents.introduction, body);
+  return { identity: readCredential(credential), clientList, pseudonym, leafKey, document: own };
 }
 
 /** Ties a leaf of a group to the own credential. Travels encrypted, to members only. */
 export function makeIntroduction(
   own: Identity,
   signer: CredentialSigner,
-  leaf: { readonly pseudonym: Uint8Array; readonly leafKey: Uint8Array },
+  { pseudonym, leafKey }: { readonly pseudonym: Uint8Array; readonly leafKey: Uint8Array },
+  clientList: Uint8Array = Buffer.alloc(0),
 ): Buffer {
-  const body = { version: documents.DOCUMENT_VERSION, credential: own.document, ...leaf };
+  const credential = own.document;
+  const body = { version: documents.DOCUMENT_VERSION, credential, clientList, pseudonym, leafKey };
   return signDocument(encode(documents.introduction, body, plain), "leafLink", signer);
 }
 
@@ -121,7 +126,11 @@ export const verifyIntroduction = (document: Uint8Array, server: ServerDirectory
   });
 
 /** The sealing key of a connection package that `owner` signed, 32 bytes. ClientError `contact/unverified`. */
-export const verifyConnectionPackage = (document: Uint8Array, owner: Identity, now: number): Buffer =>
+export const verifyConnectionPackage = (
+  document: Uint8Array,
+  owner: Pick<Identity, "clientKey">,
+  now: number,
+): Buffer =>
   verified(() => {
     const { body, signature } = documents.splitSigned(document);
     if (!verify(signature, "connectionPackage", owner.clientKey, body)) return refuse();

@@ -20,6 +20,14 @@ export const eventKinds = {
   groupDiverged: 11,
   groupRecovered: 12,
   groupLost: 13,
+  contactReset: 14,
+  devicesChanged: 15,
+  contactRenamed: 16,
+  contactRefused: 17,
+  deletionBegun: 18,
+  presence: 19,
+  read: 20,
+  accountEnded: 21,
 } as const;
 export type EventKind = keyof typeof eventKinds;
 

@@ -3,7 +3,7 @@
 import { sign } from "../crypto/sign.ts";
 import { Fault } from "../fault.ts";
 import { joinFromWelcome, welcomeGroupKey, type ClientGroup } from "../mls/client.ts";
-import { makeIntroduction } from "./credentials.ts";
+import { makeIntroduction, readIntroduction } from "./credentials.ts";
 import { ClientError } from "./errors.ts";
 import { grown } from "./group-info.ts";
 import { emptyGroup, groupEntries, healths, type GroupState, type Joining } from "./group-record.ts";
@@ -99,7 +99,7 @@ const entered = (parts: Parts, held: HeldGroup, mls: ClientGroup): Promise<void>
 export function joined({ account }: Parts, mls: ClientGroup, pending?: GroupState["pending"]): GroupState {
   const own = mls.members().find((member) => member.leafIndex === mls.ownLeaf)!;
   const leaf = { pseudonym: own.pseudonym, leafKey: own.signaturePublicKey };
-  const document = makeIntroduction(account.identity, account.sign, leaf);
-  const introductions = [{ ...leaf, identity: account.identity, document }];
+  const document = makeIntroduction(account.identity, account.sign, leaf, account.introducedList);
+  const introductions = [readIntroduction(document)];
   return { ...emptyGroup(Buffer.from(mls.groupId)), mls, introductions, pending };
 }

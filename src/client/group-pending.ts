@@ -2,7 +2,7 @@
 import { ClientGroup } from "../mls/client.ts";
 import { equal } from "../memory/locked.ts";
 import { decode, encode, type Codec } from "../wire/codec.ts";
-import { friendship, groupMessageKinds, introductions } from "../wire/documents.ts";
+import { acceptance, groupMessageKinds, introductions } from "../wire/documents.ts";
 import { operationOfNumber, operations, type OperationName } from "../wire/operations.ts";
 import { readIntroduction, type Introduction } from "./credentials.ts";
 import { endedGroup, inNextEpoch, type GroupState, type Outgoing, type Pending } from "./group-record.ts";
@@ -41,8 +41,11 @@ export async function adopted(parts: Parts, state: GroupState): Promise<GroupSta
   const mls = ClientGroup.deserialize(pending.next);
   const outgoing = [...state.outgoing, ...introduceAll(mls, known, added)];
   if (pending.befriends === 1) {
-    const body = encode(friendship, parts.inbox.friendship, Buffer.alloc);
-    for (const { leafKey } of added) outgoing.push({ kind: groupMessageKinds.friendship, body, to: leafKey });
+    const { friendship } = parts.inbox;
+    for (const { leafKey, identity } of added) {
+      const body = encode(acceptance, { friendship, aliasLink: parts.aliases.linkFor(identity.userId) }, Buffer.alloc);
+      outgoing.push({ kind: groupMessageKinds.friendship, body, to: leafKey });
+    }
   }
   return { ...(await inNextEpoch(state, mls)), introductions: known, outgoing, pending: undefined };
 }

@@ -7,14 +7,15 @@ import { readHandshakeOrPrivate } from "../mls/messages.ts";
 import { decode } from "../wire/codec.ts";
 import {
   AUTHENTICATOR_LENGTH,
-  friendship,
+  acceptance,
   groupMessage,
   groupMessageKinds,
   introductions,
   resetNotice,
 } from "../wire/documents.ts";
-import { verifyIntroduction, type Introduction } from "./credentials.ts";
+import { isSameClient, verifyIntroduction, type Introduction } from "./credentials.ts";
 import { ClientError } from "./errors.ts";
+import type { EventKind } from "./events.ts";
 import { diverged, recovered, suspected } from "./group-health.ts";
 import { asking, telling } from "./group-introduce.ts";
 import { invited } from "./group-join.ts";
@@ -169,8 +170,6 @@ async function commit(parts: Parts, held: HeldGroup, mls: ClientGroup, received:
 }
 
 async function application(parts: Parts, held: HeldGroup, mls: ClientGroup, message: Buffer): Promise<Effect> {
-  const { events, contacts } = parts;
-  const { groupId } = held.state;
   const received = await mls.receive(message);
   const sender = mls
     .members()
@@ -183,14 +182,11 @@ async function application(parts: Parts, held: HeldGroup, mls: ClientGroup, mess
     if (!equal(authenticator, mls.epochAuthenticator.subarray(0, AUTHENTICATOR_LENGTH))) {
       // Whoever says this is of another mind about the epoch, or wants us to think so: nothing it says counts.
       state = suspected(parts, state);
-    } else if (kind === groupMessageKinds.text) {
-      events.add("message", { groupId, leafKey, text: body });
+    } else if (kind === groupMessageKinds.introductions) state = await introduced(parts, state, body, leafKey);
+    else if (kind === groupMessageKinds.whoAreYou) state = telling(held, state, leafKey);
+    else {
+      heard(parts, state, { kind, body, leafKey });
       state = asking(held, state, leafKey);
-    } else if (kind === groupMessageKinds.whoAreYou) state = telling(held, state, leafKey);
-    else if (kind === groupMessageKinds.introductions) state = await introduced(parts, state, body);
-    else if (kind === groupMessageKinds.friendship) {
-      const from = introductionOf(state, leafKey)?.identity;
-      if (from !== undefined) contacts.befriended(from, decode(friendship, body), events);
     }
   } catch (error) {
     // A member's nonsense: the ratchet has stepped all the same.
@@ -201,13 +197,35 @@ async function application(parts: Parts, held: HeldGroup, mls: ClientGroup, mess
   return changed(held, state, () => received.settle());
 }
 
-/** Takes up the introductions in `body` that verify, belong to a leaf of the tree, and agree with who is known. */
-async function introduced(parts: Parts, state: GroupState, body: Uint8Array): Promise<GroupState> {
-  const { people, events, session } = parts;
-  const { directory, clock } = session;
+const told = new Map<number, EventKind>([
+  [groupMessageKinds.text, "message"],
+  [groupMessageKinds.presence, "presence"],
+  [groupMessageKinds.read, "read"],
+]);
+
+/** What a member says to the people in the group. Of who is blocked nothing is shown, and nothing is said of that. */
+function heard(
+  { events, contacts }: Parts,
+  state: GroupState,
+  { kind, body, leafKey }: { readonly kind: number; readonly body: Uint8Array; readonly leafKey: Uint8Array },
+): void {
+  const from = introductionOf(state, leafKey)?.identity;
+  if (from !== undefined && contacts.isBlocked(from.userId)) return;
+  const event = told.get(kind);
+  if (event !== undefined) events.add(event, { groupId: state.groupId, leafKey, text: body });
+  else if (kind === groupMessageKinds.friendship && from !== undefined)
+    contacts.befriended(from, decode(acceptance, body), events);
+}
+
+/**
+ * Takes up the introductions in `body` that verify, belong to a leaf of the tree, and agree with who is known. One in the
+ * place of another counts only from that very leaf: so its owner has another name, credential or list of clients.
+ */
+async function introduced(parts: Parts, state: GroupState, body: Uint8Array, sender: Uint8Array): Promise<GroupState> {
+  const { directory, clock } = parts.session;
   const server = await directory.current();
   const members = state.mls?.members() ?? [];
-  const fresh: Introduction[] = [];
+  let all = state.introductions;
   for (const document of decode(introductions, body)) {
     try {
       const found = verifyIntroduction(document, server, clock());
@@ -215,12 +233,27 @@ async function introduced(parts: Parts, state: GroupState, body: Uint8Array): Pr
         ({ signaturePublicKey, pseudonym }) =>
           equal(signaturePublicKey, found.leafKey) && equal(pseudonym, found.pseudonym),
       );
+      const before = all.find(({ leafKey }) => equal(leafKey, found.leafKey));
+      if (!isMember || (before !== undefined && !isLater(found, before, sender))) continue;
       // A leaf under a name that was somebody else's stays a stranger.
-      const isNew = isMember && introductionOf(state, found.leafKey) === undefined;
-      if (isNew && people.meet(found.identity, events)) fresh.push(found);
+      if (before === undefined ? !meet(parts, found) : !again(parts, found)) continue;
+      all = [...all.filter((other) => other !== before), found];
     } catch (error) {
       refused(error);
     }
   }
-  return fresh.length === 0 ? state : { ...state, introductions: [...state.introductions, ...fresh] };
+  return all === state.introductions ? state : { ...state, introductions: all };
+}
+
+const isLater = (found: Introduction, before: Introduction, sender: Uint8Array): boolean =>
+  equal(sender, found.leafKey) &&
+  isSameClient(found.identity, before.identity) &&
+  !equal(found.document, before.document);
+
+const meet = ({ people, events }: Parts, { identity, clientList }: Introduction): boolean =>
+  people.meet(identity, events, clientList);
+
+function again({ people, events }: Parts, { identity, clientList }: Introduction): boolean {
+  people.learn(identity, clientList, events);
+  return people.rename(identity, events);
 }

@@ -107,8 +107,8 @@ export class Group {
       const { mls } = this.#requireActive();
       if (!mls.policy.membersMayAdd) this.#requireAdmin();
       const { keyPackages, tokens } = this.#parts;
-      const claimed = await keyPackages.claim(contact, tokens);
-      await change(this.#parts, this.#held, { add: [claimed] });
+      const add = await keyPackages.claimAll(contact, tokens);
+      await change(this.#parts, this.#held, { add });
     });
   }
 

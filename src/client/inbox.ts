@@ -10,6 +10,7 @@ import { bytes, decode, fixed, struct, u48, u8, type ValueOf } from "../wire/cod
 import { itemKinds, queueItem } from "../wire/documents.ts";
 import { REQUEST_ID_LENGTH, TOKEN_SLOT_LENGTH } from "../wire/frame.ts";
 import { MAX_PRICE } from "../wire/operations.ts";
+import type { Account } from "./account.ts";
 import type { RequestSigner } from "./call.ts";
 import { QUEUE } from "./circuits.ts";
 import { ClientError } from "./errors.ts";
@@ -35,6 +36,8 @@ const record = struct({
   overflowed: u8,
   friendshipToken: fixed(32),
   keyPackageKey: fixed(32),
+  /** What takes the place of the two when it is rotated, or empty. */
+  nextFriendshipToken: bytes(32),
   /** The creation, kept whole until it is answered. */
   token: bytes(MAX_PRICE * TOKEN_SLOT_LENGTH),
   requestId: fixed(REQUEST_ID_LENGTH),
@@ -55,13 +58,15 @@ const kindOf = (number: number): Item["kind"] =>
 
 export class Inbox {
   readonly #session: Session;
+  readonly #account: Pick<Account, "record">;
   #record: Record | undefined;
   #owner: GuardedKey | undefined;
   #spare: Uint8Array = lockedAlloc(32);
   #lacks = false;
 
-  constructor(session: Session) {
+  constructor(session: Session, account: Pick<Account, "record">) {
     this.#session = session;
+    this.#account = account;
   }
 
   async load(): Promise<void> {
@@ -78,10 +83,12 @@ export class Inbox {
     return this.#record;
   }
 
-  /** What a contact needs to claim and open this inbox's KeyPackages. */
+  /** What a contact needs to claim and open this inbox's KeyPackages, and to find the profile. */
   get friendship(): Friendship {
-    const { friendshipToken, keyPackageKey } = this.#own;
-    return keepFriendship({ domain: this.#session.domain, friendshipToken, keyPackageKey });
+    const { friendshipToken: current, nextFriendshipToken: next, keyPackageKey } = this.#own;
+    const friendshipToken = next.length > 0 ? next : current;
+    const { profileKey } = this.#account.record;
+    return keepFriendship({ domain: this.#session.domain, friendshipToken, keyPackageKey, profileKey });
   }
 
   get keyPackageKey(): Uint8Array {
@@ -127,6 +134,7 @@ export class Inbox {
           overflowed: 0,
           friendshipToken: secret(),
           keyPackageKey: secret(),
+          nextFriendshipToken: Buffer.alloc(0),
           token: keepLocked(token),
           requestId: randomBytes(REQUEST_ID_LENGTH),
         });
@@ -142,6 +150,33 @@ export class Inbox {
     );
     this.#record = { ...draft, created: 1, queueId, token: Buffer.alloc(0) };
     await sections.save(this.entry());
+  }
+
+  /** True while the friendship is being replaced. */
+  get rotating(): boolean {
+    return this.#own.nextFriendshipToken.length > 0;
+  }
+
+  /** A friendship token to come, and a fresh key for KeyPackages, in memory: the caller saves the entry, then asks for `rotate`. */
+  beginRotation(): Entry {
+    const secret = (): Buffer => randomFill(lockedAlloc(32));
+    if (!this.rotating) this.#record = { ...this.#own, nextFriendshipToken: secret(), keyPackageKey: secret() };
+    return this.entry();
+  }
+
+  /** Asks for the friendship token to come; may be asked twice. */
+  async rotate(): Promise<void> {
+    const { queueId, friendshipToken, nextFriendshipToken } = this.#own;
+    const request = { queueId, friendshipToken, nextFriendshipToken };
+    const ask = { operation: "qs.rotateFriendship", circuit: QUEUE, request, signer: this.signRequest } as const;
+    await this.#session.call(ask, () => undefined);
+  }
+
+  /** The new token is the token, once KeyPackages are published under the new key. */
+  async endRotation(): Promise<void> {
+    const { nextFriendshipToken: friendshipToken } = this.#own;
+    const next = { ...this.#own, friendshipToken, nextFriendshipToken: Buffer.alloc(0) };
+    await this.#change(next, () => this.#session.sections.save(this.entry()));
   }
 
   /** A fresh sealed handle of this queue for each own leaf, at most 32, named by the leaf's pseudonym. */

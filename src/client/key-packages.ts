@@ -1,6 +1,7 @@
 // The own KeyPackages: made for fresh pseudonyms, published sealed for contacts only; and the claiming of a contact's.
 import { openInto, SEAL_OVERHEAD, sealInto } from "../crypto/aead.ts";
 import { randomBytes } from "../crypto/random.ts";
+import { Fault } from "../fault.ts";
 import { equal, wipe } from "../memory/locked.ts";
 import { inspectKeyPackage, makeKeyPackage, PRIVATE_KEYS_LENGTH } from "../mls/key-package.ts";
 import { readWelcome } from "../mls/messages.ts";
@@ -9,8 +10,8 @@ import { bytes, decode, encode, fixed, list, struct, u48, u8, type ValueOf } fro
 import * as documents from "../wire/documents.ts";
 import type { Account } from "./account.ts";
 import { freshCircuit, QUEUE } from "./circuits.ts";
-import { isSamePerson, makeIntroduction, verifyIntroduction, type Introduction } from "./credentials.ts";
-import type { Contact } from "./contacts.ts";
+import { isSameClient, makeIntroduction, verifyIntroduction, type Introduction } from "./credentials.ts";
+import type { Contact, Device } from "./contacts.ts";
 import { ClientError } from "./errors.ts";
 import type { Inbox } from "./inbox.ts";
 import { keepLocked } from "./keep.ts";
@@ -94,7 +95,7 @@ export class KeyPackages {
       const notAfter = now + LIFETIME;
       const own = await makeKeyPackage({ pseudonym, handle, notBefore: now - DAY, notAfter, lastResort });
       const leaf = { pseudonym, leafKey: own.signaturePublicKey };
-      const introduction = makeIntroduction(account.identity, account.sign, leaf);
+      const introduction = makeIntroduction(account.identity, account.sign, leaf, account.introducedList);
       const sealed = sealBundle({ keyPackage: own.keyPackage, introduction }, inbox.keyPackageKey);
       published.push({ notAfter: Math.floor((notAfter - LAST_DAYS) / DAY), sealed });
       const { ref, keyPackage } = own;
@@ -124,12 +125,28 @@ export class KeyPackages {
     if (own.lastResort === 0) this.#held = this.#held.filter((candidate) => candidate !== own);
   }
 
+  /** Claims a KeyPackage of each of a contact's devices that has one. */
+  async claimAll({ devices }: Pick<Contact, "devices">, tokens: Tokens): Promise<Claimed[]> {
+    const claimed: Claimed[] = [];
+    let missing: Fault | undefined;
+    for (const device of devices) {
+      try {
+        claimed.push(await this.claim(device, tokens));
+      } catch (error) {
+        if (!(error instanceof Fault && error.code === "queue/no-key-package")) throw error;
+        missing = error;
+      }
+    }
+    if (claimed.length === 0 && missing !== undefined) throw missing;
+    return claimed;
+  }
+
   /**
    * Claims one of a contact's KeyPackages, for a `connect` token on a circuit used for nothing else. ClientError
    * `contact/unverified` unless its leaf is introduced by that very person, `contact/changed` when somebody else of the
    * same name introduces it.
    */
-  async claim({ friendship, identity }: Contact, tokens: Tokens): Promise<Claimed> {
+  async claim({ friendship, identity }: Device, tokens: Tokens): Promise<Claimed> {
     const { call, directory, transport, clock } = this.#session;
     const circuit = freshCircuit("claim");
     const { friendshipToken, keyPackageKey } = friendship;
@@ -140,7 +157,7 @@ export class KeyPackages {
           const bundle = openBundle(sealed, keyPackageKey);
           const introduction = verifyIntroduction(bundle.introduction, server, clock());
           const owner = inspectKeyPackage(bundle.keyPackage, clock());
-          if (!isSamePerson(introduction.identity, identity)) {
+          if (!isSameClient(introduction.identity, identity)) {
             throw new ClientError(
               introduction.identity.name === identity.name ? "contact/changed" : "contact/unverified",
             );

@@ -15,13 +15,25 @@ import * as documents from "../wire/documents.ts";
 import { pad, unpad } from "../wire/frame.ts";
 import { signDocument, verifyCredential, type CredentialSigner, type Identity } from "./credentials.ts";
 import type { ServerDirectory } from "./directory.ts";
+import { keepLocked } from "./keep.ts";
 
 export type Friendship = ValueOf<typeof documents.friendship>;
 
-/** An offer that opened and verified. */
+/** An offer that opened and verified, of the kinds of `offerKinds`. */
 export interface Offer {
+  readonly kind: number;
   readonly from: Identity;
-  readonly friendship: Friendship;
+  /** The sender's client list as it sent it, or nothing. */
+  readonly clientList: Uint8Array;
+  /** In locked memory of its own. */
+  readonly body: Uint8Array;
+}
+
+/** What is put into an offer. */
+export interface OfferContent {
+  readonly kind: keyof typeof documents.offerKinds;
+  readonly clientList: Uint8Array;
+  readonly body: Uint8Array;
 }
 
 const PADDED_LENGTH = documents.OFFER_LENGTH - ENC_LENGTH - TAG_LENGTH;
@@ -29,15 +41,16 @@ const PADDED_LENGTH = documents.OFFER_LENGTH - ENC_LENGTH - TAG_LENGTH;
 /** enc(32) || HPKE(u32 length || offer || signature || zeros), OFFER_LENGTH in all. The signature covers the package's key too: an offer is for one receiver. */
 export function sealOffer(
   own: Identity,
-  friendship: Friendship,
+  { kind, clientList, body: content }: OfferContent,
   signer: CredentialSigner,
   sealKey: Uint8Array,
 ): Buffer {
   const value = {
     version: documents.DOCUMENT_VERSION,
-    kind: documents.offerKinds.request,
+    kind: documents.offerKinds[kind],
     credential: own.document,
-    friendship,
+    clientList,
+    body: content,
   };
   const body = encode(documents.offer, value, lockedAlloc);
   const document = signDocument(body, "offer", signer, sealKey);
@@ -68,9 +81,10 @@ export function openOffer(
     const { body, signature } = documents.splitSigned(unpad(padded));
     const found = decode(documents.offer, body);
     const from = verifyCredential(found.credential, server, now);
-    if (found.version !== documents.DOCUMENT_VERSION || found.kind !== documents.offerKinds.request) return undefined;
+    if (found.version !== documents.DOCUMENT_VERSION) return undefined;
     if (!verify(signature, "offer", from.clientKey, key.publicKey, body)) return undefined;
-    return { from, friendship: keepFriendship(found.friendship) };
+    const { kind } = found;
+    return { kind, from, clientList: Buffer.from(found.clientList), body: keepLocked(found.body) };
   } catch {
     return undefined;
   } finally {

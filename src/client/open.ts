@@ -2,9 +2,12 @@
 import { randomBelow } from "../crypto/random.ts";
 import { ArenaPool } from "../memory/arena.ts";
 import { Account } from "./account.ts";
+import { Aliases } from "./aliases.ts";
 import { makeCall } from "./call.ts";
 import { TacetClient } from "./client.ts";
+import { Connects } from "./connects.ts";
 import { Contacts } from "./contacts.ts";
+import { join } from "./devices.ts";
 import { DirectorySource } from "./directory.ts";
 import { EventLog } from "./events.ts";
 import { Groups } from "./groups.ts";
@@ -27,6 +30,11 @@ export interface OpenClientOptions {
   readonly statePath: string;
   /** 32 secret bytes, kept by the app (a key file, a keychain, a passphrase's derivation); copied, not kept. */
   readonly deviceKey: Uint8Array;
+  /**
+   * The text of `account.inviteDevice` on another device of the user: this client becomes one of them. Opening again with
+   * the same code goes on with what was interrupted; it is not needed once `name` is there.
+   */
+  readonly deviceCode?: string;
   /** Unix seconds; the system's clock when left out. */
   readonly clock?: () => number;
   /** A random whole number below the given one, for waits in seconds: tests give their own. */
@@ -37,16 +45,27 @@ export interface OpenClientOptions {
 export const TIERS = [
   [16 << 10, 32],
   [64 << 10, 12],
-  [1 << 20, 4],
+  [1 << 20, 2],
+  [2 << 20, 2],
 ] as const;
 
 /**
- * Opens a client on its state, or begins a new one. One client per state directory. Nothing is asked of the server yet.
- * ClientError `state/*`, `server/identity` (not an onion address).
+ * Opens a client on its state, or begins a new one. One client per state directory. Nothing is asked of the server yet,
+ * unless there is a device code. ClientError `state/*`, `server/identity` (not an onion address), `account/code`.
  */
 export async function openClient(options: OpenClientOptions): Promise<TacetClient> {
   const { parts, state } = await openParts(options);
-  return new TacetClient(parts, state);
+  const client = new TacetClient(parts, state);
+  const { deviceCode } = options;
+  if (deviceCode === undefined || parts.account.registered) return client;
+  try {
+    await join(parts.session, parts.account, deviceCode);
+    await parts.tokens.settle();
+    return client;
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
 }
 
 /** The parts of a client, loaded from its state. */
@@ -69,10 +88,12 @@ export async function openParts(options: OpenClientOptions): Promise<{ parts: Pa
     const loaded = {
       account,
       people,
-      inbox: new Inbox(session),
+      inbox: new Inbox(session, account),
       series: new ItemSeries(session),
       keyPackages: new KeyPackages(session),
       contacts: new Contacts(session, people),
+      connects: new Connects(session),
+      aliases: new Aliases(session),
       groups: new Groups(session),
       events: new EventLog(session),
     };

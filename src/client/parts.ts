@@ -1,5 +1,7 @@
 // The parts of one client, as those that work across them are given them.
 import type { Account } from "./account.ts";
+import type { Aliases } from "./aliases.ts";
+import type { Connects } from "./connects.ts";
 import type { Contacts } from "./contacts.ts";
 import type { EventLog } from "./events.ts";
 import type { Groups } from "./groups.ts";
@@ -20,14 +22,19 @@ export interface Parts {
   readonly keyPackages: KeyPackages;
   readonly people: People;
   readonly contacts: Contacts;
+  /** Offers on their way. */
+  readonly connects: Connects;
+  readonly aliases: Aliases;
   readonly groups: Groups;
   readonly events: EventLog;
 }
 
 /** Runs `work`, which changes parts in memory and then saves them; when it throws, memory is as before. */
 export async function allOrNothing<T>(parts: Parts, work: () => Promise<T>): Promise<T> {
-  const { account, series, keyPackages, people, contacts, events } = parts;
-  const restore = [account, series, keyPackages, people, contacts, events].map((part) => part.snapshot());
+  const { account, series, keyPackages, people, contacts, connects, aliases, events } = parts;
+  const restore = [account, series, keyPackages, people, contacts, connects, aliases, events].map((part) =>
+    part.snapshot(),
+  );
   try {
     return await work();
   } catch (error) {

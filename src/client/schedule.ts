@@ -36,6 +36,12 @@ export class Schedule {
     this.#record = await this.#sections.load(SECTION, record);
   }
 
+  /** 1 more than the newest epoch that is drawn; 0 for none. */
+  get drawnUntil(): number {
+    const { epoch, state } = this.#record ?? { epoch: 0, state: states.begun };
+    return state === states.waiting ? epoch : 0;
+  }
+
   /** Unix seconds. ClientError `client/not-registered` before anything was chosen. */
   get next(): number {
     if (this.#record === undefined) throw new ClientError("client/not-registered");

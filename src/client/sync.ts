@@ -1,6 +1,12 @@
 // What a `sync` does beside handing events over: requests of others, interrupted work, the queue.
 import { Fault } from "../fault.ts";
+import { wipe } from "../memory/locked.ts";
+import { offerKinds } from "../wire/documents.ts";
+import { keepFresh } from "./account-change.ts";
+import { takeNote } from "./device-notes.ts";
+import { goOnInviting, refresh, settleIn, shareTokens } from "./devices.ts";
 import { ClientError } from "./errors.ts";
+import { goOnRotating, tellContacts, watchContacts } from "./friends.ts";
 import { change } from "./group-commit.ts";
 import { enterGroups } from "./group-join.ts";
 import { goOnLeaving } from "./group-leave.ts";
@@ -8,19 +14,59 @@ import { flush } from "./group-outbox.ts";
 import { healths, isLeaving } from "./group-record.ts";
 import { recover } from "./group-recovery.ts";
 import type { HeldGroup } from "./groups.ts";
+import { readPage } from "./mailbox.ts";
 import { allOrNothing, type Parts } from "./parts.ts";
 import { readQueue } from "./read-queue.ts";
+import { tend } from "./tending.ts";
 
-/** Takes up the offers in the direct queue, page by page until one is empty, which acknowledges the last. */
+/** Takes up the offers in the direct queues, page by page until one is empty, which acknowledges the last. */
 export async function readOffers(parts: Parts): Promise<void> {
-  const { account, people, contacts, events, session } = parts;
+  const { account, people, contacts, events, aliases, session } = parts;
+  const { sections } = session;
   for (let empty = false; !empty;) {
+    const key = account.sharedKey();
     empty = await allOrNothing(parts, async () => {
-      const page = await account.readOffers();
-      for (const offer of page.offers) contacts.receive(offer, events);
-      if (!page.empty) await session.sections.save(account.entry(), people.entry(), contacts.entry(), events.entry());
+      const page = await readPage(session, account.record.mailbox, account.receiver, key);
+      for (const offer of page.offers) {
+        if (offer.kind === offerKinds.device) await takeNote(parts, offer);
+        else contacts.receive(offer, events);
+        wipe(offer.body);
+      }
+      account.put({ mailbox: page.next });
+      if (!page.empty) await sections.save(account.entry(), people.entry(), contacts.entry(), events.entry());
       return page.empty;
-    });
+    }).finally(() => key.destroy());
+  }
+  await aliases.read((page, aliasKey) =>
+    allOrNothing(parts, async () => {
+      for (const offer of page.offers) contacts.receive(offer, events, aliasKey);
+      await sections.save(aliases.entry(), people.entry(), contacts.entry(), events.entry());
+    }),
+  );
+}
+
+/** Looks after the own account: what other clients did, credentials, codes, contacts. `look`: ask the house for news, too. */
+export async function tendAccount(parts: Parts, look: boolean): Promise<void> {
+  const { account, connects, tokens } = parts;
+  if (look || account.record.invited.length > 0) await refresh(parts);
+  await keepFresh(parts);
+  await goOnInviting(parts);
+  await unlessLacking(async () => {
+    await settleIn(parts);
+    await shareTokens(parts);
+    await rotateOn(parts);
+    await watchContacts(parts);
+    await connects.flush(tokens);
+  });
+}
+
+// Without tokens it waits, and so does what the house refuses: reading goes on.
+async function unlessLacking(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof ClientError || error instanceof Fault)) throw error;
+    if (error.code.startsWith("server/")) throw error;
   }
 }
 
@@ -30,11 +76,13 @@ export async function readOffers(parts: Parts): Promise<void> {
  */
 export async function resume(parts: Parts): Promise<void> {
   await enterGroups(parts);
+  if (parts.account.registered) await tellContacts(parts);
   for (const held of parts.groups.all) {
     if (held.state.mls === undefined) continue;
     try {
       await recover(parts, held);
       if (held.state.mls === undefined || held.state.care.health >= healths.diverged) continue;
+      await tend(parts, held);
       await flush(parts, held);
       await goOnLeaving(parts, held);
       await commitDue(parts, held);
@@ -44,6 +92,8 @@ export async function resume(parts: Parts): Promise<void> {
     }
   }
 }
+
+const rotateOn = (parts: Parts): Promise<void> => (parts.inbox.exists ? goOnRotating(parts) : Promise.resolve());
 
 // Whoever is first commits the proposals that wait; the others' moment passes with the epoch.
 async function commitDue(parts: Parts, held: HeldGroup): Promise<void> {

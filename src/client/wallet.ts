@@ -95,6 +95,23 @@ export class Tokens {
     }
   }
 
+  /** 1 more than the newest epoch of which this wallet has drawn or has been given. */
+  get epochs(): number {
+    return this.#schedule.drawnUntil;
+  }
+
+  /** Takes tokens out for another client of the user; undefined when there are not so many. */
+  share(tokenClass: TokenClass, count: number, out: Buffer): Promise<Buffer | undefined> {
+    return this.#wallet.count(tokenClass) < 2 * count
+      ? Promise.resolve(undefined)
+      : this.#wallet.share(tokenClass, count, out);
+  }
+
+  /** Takes up what another client of the user has shared. */
+  receive(shared: Uint8Array): Promise<void> {
+    return this.#wallet.receive(shared);
+  }
+
   /** When tokens are drawn next. Unix seconds. ClientError `client/not-registered`. */
   get nextDraw(): number {
     return this.#schedule.next;
@@ -157,7 +174,7 @@ export class Tokens {
       );
       if (key === undefined) throw new Fault("token/unknown-key");
       if (this.#wallet.drawn(key.publicKey)) continue;
-      if (tokenClass === "invite") await this.#drawInvitations(account, key.publicKey);
+      if (tokenClass === "invite") await this.#drawInvitations(account, key.publicKey).catch(hasAnother);
       else await this.#drawBatch(account, key.publicKey, BATCH_SIZE);
     }
   }
@@ -192,6 +209,11 @@ export class Tokens {
   close(): Promise<void> {
     return this.#wallet.close();
   }
+}
+
+// Another client of the user has drawn them.
+function hasAnother(error: unknown): void {
+  if (!(error instanceof Fault && error.code === "token/conflict")) throw error;
 }
 
 const isRefusal = (error: unknown): error is ClientError | Fault =>

@@ -15,6 +15,7 @@ export const signatureLabels = {
   clientList: "tacet v1 client list",
   aliasCredential: "tacet v1 alias credential",
   deletion: "tacet v1 deletion",
+  aliasLink: "tacet v1 alias link",
 } as const;
 export type SignaturePurpose = keyof typeof signatureLabels;
 
@@ -43,6 +44,10 @@ export const derivationLabels = {
   userId: "tacet v1 user id",
   clientId: "tacet v1 client id",
   clientListDigest: "tacet v1 client list digest",
+  profileName: "tacet v1 profile name",
+  profileSeal: "tacet v1 profile seal",
+  recoveryKey: "tacet v1 recovery key",
+  deviceSeal: "tacet v1 device seal",
   profileToken: "tacet v1 profile token",
   friendship: "tacet v1 friendship token",
   clientStore: "tacet v1 client store",

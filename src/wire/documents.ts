@@ -80,17 +80,51 @@ export const PROFILE_MAX = 28672;
 /** A sealing key for connection offers, signed by the client's credential key (`connectionPackage`). */
 export const connectionPackage = struct({ version: u8, sealKey: key, notAfter: u32, lastResort: u8 });
 
-/** What a contact needs to claim and open somebody's KeyPackages. */
-export const friendship = struct({ domain: key, friendshipToken: key, keyPackageKey: key });
+/** What a contact needs to claim and open somebody's KeyPackages, and to find and open the profile. */
+export const friendship = struct({ domain: key, friendshipToken: key, keyPackageKey: key, profileKey: key });
 
-/** Inside the HPKE seal of a connection offer; signed by the sender's credential key (`offer`) over package key || body. */
-export const offer = struct({ version: u8, kind: u8, credential: bytes(CREDENTIAL_MAX), friendship });
+/** The longest body that has room in an offer beside the longest credential and client list. */
+export const OFFER_BODY_MAX = 1640;
+/**
+ * Inside the HPKE seal of a connection offer; signed by the sender's credential key (`offer`) over package key || offer.
+ * `clientList`: the sender's newest, or nothing.
+ */
+export const offer = struct({
+  version: u8,
+  kind: u8,
+  credential: bytes(CREDENTIAL_MAX),
+  clientList: bytes(CLIENT_LIST_MAX),
+  body: bytes(OFFER_BODY_MAX),
+});
+export const offerKinds = { request: 1, refusal: 2, device: 3 } as const;
+/** The body of a request. `replyKey`: what a refusal is sealed to. A refusal's body is empty. */
+export const connectionRequest = struct({ friendship, replyKey: key });
+/** The body of what one client of a user leaves for the others. */
+export const deviceNote = struct({ kind: u8, body: bytes(OFFER_BODY_MAX) });
+export const deviceNoteKinds = { tokens: 1, contact: 2, friendship: 3, profile: 4 } as const;
+/** A contact as one client of a user tells another of it. */
+export const contactNote = struct({
+  credential: bytes(CREDENTIAL_MAX),
+  clientList: bytes(CLIENT_LIST_MAX),
+  friendship,
+  verified: u8,
+});
 
-export const offerKinds = { request: 1 } as const;
+/** How somebody who was asked says yes, to that member alone. `aliasLink`: as whom one was asked, where it was an alias. */
+export const acceptance = struct({ friendship, aliasLink: bytes(96) });
 
-/** Ties a leaf to a client credential; signed by the credential key (`leafLink`). Travels encrypted to members only. */
-export const introduction = struct({ version: u8, credential: bytes(CREDENTIAL_MAX), pseudonym: id, leafKey: key });
-export const INTRODUCTION_MAX = CREDENTIAL_MAX + 256;
+/**
+ * Ties a leaf to a client credential; signed by the credential key (`leafLink`). Travels encrypted to members only.
+ * `clientList`: the user's newest, or nothing where that is number 1.
+ */
+export const introduction = struct({
+  version: u8,
+  credential: bytes(CREDENTIAL_MAX),
+  clientList: bytes(CLIENT_LIST_MAX),
+  pseudonym: id,
+  leafKey: key,
+});
+export const INTRODUCTION_MAX = CREDENTIAL_MAX + CLIENT_LIST_MAX + 256;
 
 /** A published KeyPackage: the last day since 1970-01-01 on which it may be handed out, and the sealed bundle below. */
 export const publishedKeyPackage = struct({ notAfter: u32, sealed: bytes(SEALED_KEY_PACKAGE_MAX) });
@@ -126,7 +160,7 @@ export const joinInfo = struct({
  */
 export const AUTHENTICATOR_LENGTH = 16;
 export const groupMessage = struct({ kind: u8, authenticator: fixed(AUTHENTICATOR_LENGTH), body: bytes(3072) });
-export const groupMessageKinds = { text: 1, introductions: 2, friendship: 3, whoAreYou: 6 } as const;
+export const groupMessageKinds = { text: 1, introductions: 2, friendship: 3, presence: 4, read: 5, whoAreYou: 6 } as const;
 export const introductions = list(bytes(INTRODUCTION_MAX), 100);
 
 /** Everything a client must know of a server before it asks; signed by `directoryKey` (`directory`), same for everybody. */

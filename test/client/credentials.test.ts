@@ -117,16 +117,16 @@ describe("client/credentials", () => {
 });
 
 describe("client/offers", () => {
-  const friendship = { domain: server.domain, friendshipToken: fill(7), keyPackageKey: fill(8) };
+  const content = { kind: "request", clientList: fill(9, 40), body: fill(7, 60) } as const;
   const key = new ReceiverKey("connectionOffer");
   const other = new ReceiverKey("connectionOffer");
 
   it("opens for its receiver and nobody else", () => {
-    const sealed = sealOffer(identityOf(alice), friendship, signerOf(alice), key.publicKey);
+    const sealed = sealOffer(identityOf(alice), content, signerOf(alice), key.publicKey);
     assert.equal(sealed.length, documents.OFFER_LENGTH);
     const offer = openOffer(sealed, key, server, now);
     assert.equal(offer?.from.name, "alice");
-    assert.deepEqual(offer.friendship.friendshipToken, fill(7));
+    assert.deepEqual([offer.kind, offer.clientList, Buffer.from(offer.body)], [1, fill(9, 40), fill(7, 60)]);
     assert.equal(openOffer(sealed, other, server, now), undefined);
     for (const wrong of [Buffer.alloc(0), sealed.subarray(0, 48), sealed.subarray(0, -1)]) {
       assert.equal(openOffer(wrong, key, server, now), undefined);
@@ -134,12 +134,12 @@ describe("client/offers", () => {
   });
 
   it("does not count when somebody else signed it, or when it was meant for another", () => {
-    const forged = sealOffer(identityOf(alice), friendship, signerOf(mallory), key.publicKey);
+    const forged = sealOffer(identityOf(alice), content, signerOf(mallory), key.publicKey);
     assert.equal(openOffer(forged, key, server, now), undefined);
     // A receiver who seals what it got to a third party: the signature names the first receiver's key.
     const redirect: CredentialSigner = (out, purpose, _sealKey, ...rest) =>
       sign(out, purpose, alice.secretKey, key.publicKey, ...rest);
-    const passedOn = sealOffer(identityOf(alice), friendship, redirect, other.publicKey);
+    const passedOn = sealOffer(identityOf(alice), content, redirect, other.publicKey);
     assert.equal(openOffer(passedOn, other, server, now), undefined);
   });
 });

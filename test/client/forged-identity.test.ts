@@ -90,7 +90,12 @@ describe("client: an identity that a malicious house forged", function () {
         Buffer.from(decode(documents.connectionPackage, documents.splitSigned(connectionPackage).body).sealKey),
       ),
     );
-    const offer = sealOffer(identity, parts.inbox.friendship, signer, sealKey);
+    const body = encode(
+      documents.connectionRequest,
+      { friendship: parts.inbox.friendship, replyKey: randomBytes(32) },
+      Buffer.alloc,
+    );
+    const offer = sealOffer(identity, { kind: "request", clientList: Buffer.alloc(0), body }, signer, sealKey);
     await parts.tokens.spend("as.connect", (token) =>
       call({ operation: "as.connect", circuit: "c", request: { name, offer }, token }, () => undefined),
     );

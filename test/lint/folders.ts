@@ -28,7 +28,7 @@ export const folders: readonly Folder[] = [
   {
     path: "src/crypto",
     house: ["src/memory", "src/fault.ts"],
-    packages: ["sodium-native", "libsodium-wrappers-sumo", "@noble/*", "@hpke/*"],
+    packages: ["sodium-native", "libsodium-wrappers-sumo", "@noble/*", "@hpke/*", "@scure/bip39"],
     node: [...plain, "crypto"],
   },
   { path: "src/mls", house: ["src/crypto", "src/memory", "src/fault.ts"], packages: ["ts-mls"], node: plain },
