@@ -66,6 +66,7 @@ export class Bell {
   }
 
   ring(queueId: Uint8Array): void {
+    if (this.size === 0) return;
     const known = this.#of(queueId);
     if (known === undefined) return;
     this.#drop(known);

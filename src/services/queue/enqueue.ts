@@ -8,7 +8,7 @@ import type { Bell } from "./bell.ts";
 import { blocklistName, discard, isBlocked } from "./blocklist.ts";
 import { cut } from "./cut.ts";
 import type { Opened, QueueHandles } from "./handle.ts";
-import { dayOf, ITEM_MARK, queueRecord, waitingBytes, type QueueRecord } from "./records.ts";
+import { dayOf, ITEM_MARK, queueState, stateOf, waitingBytes, type QueueState } from "./records.ts";
 
 const { itemsPerQueue, bytesPerQueue } = operations["qs.read"].limits;
 
@@ -38,8 +38,12 @@ export const enqueue =
     const addressed = address(call, handles, deliveries);
     const gone: Uint8Array[] = [];
     if (addressed.length === 0) return { gone };
-    const also = handles.open(arena, later).flatMap((opened) => opened?.queueId ?? []);
-    await tx.lock("queue", ...addressed.map(({ place }) => place), ...tx.places("queue", also));
+    const places = addressed.map(({ place }) => place);
+    if (later.length > 0) {
+      const also = handles.open(arena, later).flatMap((opened) => opened?.queueId ?? []);
+      places.push(...tx.places("queue", also));
+    }
+    await tx.lock("queue", ...places);
     const longest = addressed.reduce(
       (most, { messages }) => Math.max(most, ...messages.flatMap(({ items }) => items.map(lengthOf))),
       0,
@@ -53,7 +57,7 @@ export const enqueue =
         "queue",
         some.map(({ place }) => place),
       );
-      const queues = records.map((record) => record && decode(queueRecord, record));
+      const queues = records.map((record) => record && decode(queueState, stateOf(record)));
       const blocklists = await blocklistsOf(call, some, queues);
       tx.together(() =>
         some.forEach((one, i) => {
@@ -105,7 +109,7 @@ function address(call: Call, handles: QueueHandles, deliveries: readonly Deliver
 async function blocklistsOf(
   { arena, tx }: Call,
   some: readonly Addressed[],
-  queues: readonly (QueueRecord | undefined)[],
+  queues: readonly (QueueState | undefined)[],
 ): Promise<ReadonlyMap<Addressed, Buffer | undefined>> {
   const having = some.filter((_, i) => (queues[i]?.blocked ?? 0) > 0);
   if (having.length === 0) return NO_LISTS;
@@ -119,7 +123,7 @@ async function blocklistsOf(
 interface Found {
   /** Overwritten; `queue` is what it says. */
   readonly record: Buffer;
-  readonly queue: QueueRecord;
+  readonly queue: QueueState;
   readonly blocklist: Buffer | undefined;
 }
 
@@ -154,10 +158,7 @@ function append(call: Call, one: Addressed, { record, queue, blocklist }: Found,
     }
   }
   if (!discarded && next === queue.next && lostBefore === queue.lostBefore) return false;
-  call.tx.put(
-    "queue",
-    place,
-    encode(queueRecord, { ...queue, next, lostBefore, written }, () => record),
-  );
+  encode(queueState, { ...queue, next, lostBefore, written }, () => stateOf(record));
+  call.tx.put("queue", place, record);
   return next > queue.next;
 }

@@ -11,9 +11,8 @@ const key = fixed(32);
 /** More publications than an owner makes while a request of its own can be replayed (PROTOCOL.md section 5). */
 export const PUBLICATIONS = 16;
 
-/** Room `queue`, name = queue id. Its lock covers the items in room `queueItem` of the same name. */
-export const queueRecord = struct({
-  ownerKey: key,
+/** What a queue's record begins with: all that an item needs, which is read and written for each. */
+const stateFields = {
   /** The ratchet's value for item `next`. */
   chain: key,
   /** The number of the item that comes next; the first is 1. */
@@ -25,6 +24,20 @@ export const queueRecord = struct({
   /** Bytes of all items up to `next`, and of those up to `acknowledged`; modulo 2^32, from a random start. */
   written: u32,
   released: u32,
+  /** Handles of an earlier generation lead nowhere. */
+  handleGeneration: u32,
+  /** How many are on the last blocklist (room `queue`, under `blocklistName`). */
+  blocked: u16,
+};
+export const queueState = struct(stateFields);
+export type QueueState = ValueOf<typeof queueState>;
+
+/** Room `queue`, name = queue id. Its lock covers the items in room `queueItem` of the same name. */
+export const queueRecord = struct({
+  ...stateFields,
+  ownerKey: key,
+  /** The number of that list. */
+  blockNumber: u32,
   /** Day since 1970 on which the queue is looked at, and its place in that day's row (room `queueLook`). */
   lookDay: u16,
   lookSlot: u48,
@@ -35,11 +48,6 @@ export const queueRecord = struct({
   from: u48,
   /** Where the queue's friendship is filed. Changed under the lock of `keyPackage` of the same name. */
   friendship: key,
-  /** Handles of an earlier generation lead nowhere. */
-  handleGeneration: u32,
-  /** The number of the last blocklist (room `queue`, under `blocklistName`), and how many are on it. */
-  blockNumber: u32,
-  blocked: u16,
   /** KeyPackages for one use that are left, whether any has run out since they were published, the first day after which one does. */
   keyPackages: u8,
   keyPackagesExpired: u8,
@@ -48,6 +56,10 @@ export const queueRecord = struct({
   month: u16,
 });
 export type QueueRecord = ValueOf<typeof queueRecord>;
+
+/** The part of a queue's record that holds its state, in place. */
+export const stateOf = (record: Buffer): Buffer => record.subarray(0, STATE_LENGTH);
+const STATE_LENGTH = 32 + 3 * 6 + 3 * 4 + 2;
 
 /** Bytes of items that wait: they are fewer than 2^32, so the difference is exact. */
 export const waitingBytes = ({ written, released }: Pick<QueueRecord, "written" | "released">): number =>
