@@ -181,11 +181,26 @@ export class Sealing {
 
   /** The plaintext, in the arena. Fault `store/corrupt` when the record is not what was sealed in this room at this key. */
   open(room: Room, key: Buffer, record: Buffer, arena: Arena): Buffer {
+    const { number, plain } = this.#opened(key, record, arena);
+    if (number !== shapeOf(room).rank) throw new Fault("store/corrupt");
+    return plain;
+  }
+
+  /** As `open`, for who does not know the room. */
+  openAny(key: Buffer, record: Buffer, arena: Arena): { room: Room; plain: Buffer } {
+    const { number, plain } = this.#opened(key, record, arena);
+    const room = roomNames.find((name) => shapeOf(name).rank === number);
+    if (room === undefined) throw new Fault("store/corrupt");
+    return { room, plain };
+  }
+
+  #opened(key: Buffer, record: Buffer, arena: Arena): { number: number; plain: Buffer } {
     const padded = arena.take(Math.max(paddedLength(record), MIN_PADDED));
     this.#openInto(padded, key, record);
+    const number = padded[0]!;
     const length = padded.readUIntBE(1, 3);
-    if (padded[0] !== shapeOf(room).rank || length > padded.length - HEADER) throw new Fault("store/corrupt");
-    return padded.subarray(HEADER, HEADER + length);
+    if (length > padded.length - HEADER) throw new Fault("store/corrupt");
+    return { number, plain: padded.subarray(HEADER, HEADER + length) };
   }
 
   #openInto(padded: Buffer, key: Buffer, record: Buffer): void {

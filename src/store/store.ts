@@ -1,23 +1,23 @@
-// The sealed store: rooms, transactions, one durable batch a request. Opens, refuses, and never repairs.
+// What a store is: rooms, transactions, one durable batch a request. Makes one in a folder and opens it: checks all of
+// it, refuses, and never repairs.
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "../fault.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { GuardedKey } from "../memory/guarded-key.ts";
 import { Anchor } from "./anchor.ts";
-import { KEY_LENGTH } from "./driver.ts";
 import { Erasable } from "./erasable.ts";
 import { newId, readIdentity, writeIdentity } from "./identity.ts";
 import { inspect, removeOldViews } from "./inspect.ts";
 import { type Head, Journal, sameHead } from "./journal.ts";
 import { openLevel } from "./level-driver.ts";
+import type { Location } from "./layer.ts";
 import { Locks } from "./locks.ts";
-import { locate, type Location } from "./layer.ts";
-import { type Room, shapeOf } from "./rooms.ts";
 import { Sealing } from "./sealing.ts";
-import { type Machinery, runWork } from "./transaction.ts";
-import { turn } from "./turn.ts";
-import { UNREAD, type Write, Writer } from "./writer.ts";
+import type { Room } from "./rooms.ts";
+import { SealedStore } from "./sealed-store.ts";
+import type { Machinery } from "./transaction.ts";
+import { Writer } from "./writer.ts";
 
 export type { Room } from "./rooms.ts";
 
@@ -91,17 +91,27 @@ export interface Store {
   close(): Promise<void>;
 }
 
-const DATABASE = "db";
-const IDENTITY = "identity";
-const ANCHOR = "anchor";
-const ERASABLE = "erasable";
-
 /** Where a store lies. `apart`: a folder for its anchor and its erasable keys, which is `dir` when left out. */
 export interface StorePlace {
   readonly dir: string;
   readonly apart?: string;
   readonly masterKey: GuardedKey;
 }
+
+export interface OpenOptions extends StorePlace {
+  /** Free space below which writes are refused. */
+  readonly reserveBytes?: number;
+  /** Told when a write failed and the database was opened anew. */
+  readonly reopened?: () => void;
+  /** Told when it takes no more writes. */
+  readonly failed?: () => void;
+}
+
+/** The names of a store's files. */
+export const DATABASE = "db";
+export const IDENTITY = "identity";
+export const ANCHOR = "anchor";
+export const ERASABLE = "erasable";
 
 /** Makes an empty store in `dir` (created when missing, otherwise empty). Fault `store/exists`. */
 export async function createStore({ dir, apart = dir, masterKey }: StorePlace): Promise<void> {
@@ -114,7 +124,7 @@ export async function createStore({ dir, apart = dir, masterKey }: StorePlace): 
   try {
     const head = journal.empty();
     await driver.commit([journal.operation(head)]);
-    new Anchor(join(apart, ANCHOR), masterKey, id, head).close();
+    new Anchor(join(apart, ANCHOR), masterKey, id, { create: head }).close();
     new Erasable(join(apart, ERASABLE), masterKey, id, { create: true }).close();
   } finally {
     await driver.close();
@@ -125,27 +135,40 @@ export async function createStore({ dir, apart = dir, masterKey }: StorePlace): 
 
 /**
  * Opens the store in `dir` after checking all of it (see journal.ts for what that notices); a refusal changes no file.
- * The caller keeps `masterKey` and may destroy it afterwards. `reserveBytes`: free space below which writes are refused.
- * `reopened` is told when a write failed and the database was opened anew, `failed` when it takes no more writes.
- * Faults: `store/missing`, `store/wrong-key`, `store/locked`, `store/corrupt`, `server/full`.
+ * The caller keeps `masterKey` and may destroy it afterwards. Faults: `store/missing`, `store/wrong-key`,
+ * `store/locked`, `store/corrupt`, `store/rolled-back`, `store/erased`, `server/full`.
  */
-export async function openStore(
-  options: StorePlace & {
-    reserveBytes?: number;
-    reopened?: () => void;
-    failed?: () => void;
-  },
-): Promise<Store> {
+export async function openStore(options: OpenOptions): Promise<Store> {
+  const { machinery, release } = await openParts(options, false);
+  return new SealedStore(machinery, release);
+}
+
+/** An opened store in its parts. */
+export interface Parts {
+  readonly machinery: Machinery;
+  readonly journal: Journal;
+  readonly id: Buffer;
+  /** After `accept`: vouches for the state of now. */
+  readonly vouch: () => void;
+  readonly release: () => Promise<void>;
+}
+
+/** `accept`: only a store that was set back is opened, and nothing vouches for it from here on until `vouch`. */
+export async function openParts(options: OpenOptions, accept: boolean): Promise<Parts> {
   const { dir, apart = dir, masterKey, reserveBytes, reopened, failed } = options;
   const id = readIdentity(join(dir, IDENTITY), masterKey);
   if (!existsSync(join(dir, DATABASE, "CURRENT"))) throw new Fault("store/corrupt");
-  const anchor = new Anchor(join(apart, ANCHOR), masterKey, id);
   const turnKeys = new Erasable(join(apart, ERASABLE), masterKey, id);
-  const sealing = new Sealing(masterKey, id, turnKeys);
-  const journal = new Journal(masterKey, id);
+  const opened: { abandon(): void }[] = [{ abandon: () => turnKeys.close() }];
   try {
-    const vouch = (head: Head): void => anchor.check(head);
-    const head = await inspect({ parent: dir, name: DATABASE, journal, sealing, vouch });
+    const anchor = new Anchor(join(apart, ANCHOR), masterKey, id, { accept });
+    opened.push(anchor);
+    const sealing = new Sealing(masterKey, id, turnKeys);
+    opened.push({ abandon: () => sealing.destroy() });
+    const journal = new Journal(masterKey, id);
+    opened.push({ abandon: () => journal.destroy() });
+    const vouches = (head: Head): void => (accept ? requireRolledBack(anchor, head) : anchor.check(head));
+    const head = await inspect({ parent: dir, name: DATABASE, journal, sealing, vouch: vouches });
     const driver = await openLevel({
       dir: join(dir, DATABASE),
       ...(reserveBytes !== undefined && { reserveBytes }),
@@ -156,116 +179,42 @@ export async function openStore(
       if (!sameHead(found, head)) throw new Fault("store/locked"); // somebody else wrote in between
       removeOldViews(dir);
       turnKeys.settle();
-      const machinery = {
-        driver,
-        turnKeys,
-        sealing,
-        writer: new Writer(driver, journal, anchor, head, failed),
-        locks: new Locks(),
+      if (accept) anchor.clear();
+      let newest = head;
+      const written = accept ? { write: (next: Head) => void (newest = next) } : anchor;
+      return {
+        machinery: {
+          driver,
+          turnKeys,
+          sealing,
+          writer: new Writer(driver, journal, written, head, failed),
+          locks: new Locks(),
+        },
+        journal,
+        id,
+        vouch: () => anchor.write(newest),
+        async release() {
+          anchor.close();
+          turnKeys.close();
+          journal.destroy();
+          await driver.close();
+        },
       };
-      return new SealedStore(machinery, async () => {
-        anchor.close();
-        turnKeys.close();
-        journal.destroy();
-        await driver.close();
-      });
     } catch (error) {
       await driver.close();
       throw error;
     }
   } catch (error) {
-    anchor.abandon();
-    turnKeys.close();
-    sealing.destroy();
-    journal.destroy();
+    for (const part of opened) part.abandon();
     throw error;
   }
 }
 
-const DROP_AT_ONCE = 1024;
-const DROP_BYTES = 4 << 20;
-
-/** A store over any driver; `release` gives back what the machinery holds. */
-export class SealedStore implements Store {
-  readonly #machinery: Machinery;
-  readonly #release: () => Promise<void>;
-  readonly #active = new Set<Promise<unknown>>();
-  #closing: Promise<void> | undefined;
-  #erasing: Promise<void> = Promise.resolve();
-  #erased = -1;
-
-  constructor(machinery: Machinery, release: () => Promise<void>) {
-    this.#machinery = machinery;
-    this.#release = release;
+function requireRolledBack(anchor: Anchor, head: Head): void {
+  try {
+    anchor.check(head);
+  } catch {
+    return;
   }
-
-  transact<T>(arena: Arena, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return this.#track(() => runWork(this.#machinery, arena, work));
-  }
-
-  read<T>(arena: Arena, work: (view: View) => Promise<T>): Promise<T> {
-    return this.#track(() => runWork(this.#machinery, arena, work));
-  }
-
-  dropPartition(room: Room, partition: number): Promise<number> {
-    if (shapeOf(room).expires !== true) throw new TypeError(`${room} does not expire`);
-    return this.#track(async () => {
-      const { driver, sealing, writer } = this.#machinery;
-      const prefix = sealing.partition(room, partition);
-      const from = Buffer.concat([prefix, Buffer.alloc(KEY_LENGTH - prefix.length)]);
-      const to = Buffer.concat([prefix, Buffer.alloc(KEY_LENGTH - prefix.length, 0xff)]);
-      for (let dropped = 0; ;) {
-        await writer.queue([], writer.generation); // durable: everything that was queued before
-        const entries = await driver.range(from, to, DROP_AT_ONCE, DROP_BYTES);
-        if (entries.length === 0) return dropped;
-        const writes = entries.map(({ key }): Write => {
-          return { ...locate(key), value: undefined, ordered: false, before: UNREAD };
-        });
-        await writer.queue(writes, writer.generation);
-        dropped += entries.length;
-      }
-    });
-  }
-
-  erase(): Promise<void> {
-    if (this.#closing !== undefined) return Promise.reject(new Fault("store/closed"));
-    this.#erasing = this.#erasing.then(
-      () => this.#turn(),
-      () => this.#turn(),
-    );
-    return this.#erasing;
-  }
-
-  async #turn(): Promise<void> {
-    const { turnKeys, writer } = this.#machinery;
-    const quiet = async (): Promise<void> => void (await Promise.allSettled(this.#active));
-    const whole = (): Promise<void> => turn(this.#machinery, quiet, () => this.#closing === undefined);
-    // One that was interrupted began before what is to be erased now was written.
-    if (turnKeys.ids.length > 1) await whole();
-    const { changes } = writer;
-    if (changes === this.#erased) return;
-    await whole();
-    this.#erased = changes;
-  }
-
-  close(): Promise<void> {
-    this.#closing ??= (async () => {
-      await Promise.allSettled([...this.#active, this.#erasing]);
-      await this.#machinery.writer.close();
-      this.#machinery.sealing.destroy();
-      await this.#release();
-    })();
-    return this.#closing;
-  }
-
-  async #track<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#closing !== undefined) throw new Fault("store/closed");
-    const running = work();
-    this.#active.add(running);
-    try {
-      return await running;
-    } finally {
-      this.#active.delete(running);
-    }
-  }
+  throw new Fault("store/not-rolled-back");
 }

@@ -10,7 +10,7 @@ import type { Entry, Operation, StoreDriver } from "../../src/store/driver.ts";
 import { Journal } from "../../src/store/journal.ts";
 import { Locks } from "../../src/store/locks.ts";
 import { Sealing } from "../../src/store/sealing.ts";
-import { SealedStore } from "../../src/store/store.ts";
+import { SealedStore } from "../../src/store/sealed-store.ts";
 import type { TurnKeys } from "../../src/store/turn-keys.ts";
 import { Writer } from "../../src/store/writer.ts";
 

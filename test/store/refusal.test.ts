@@ -39,19 +39,20 @@ describe("store/store: opening", () => {
     assert.notDeepEqual(picture(dir), before, "opening does change files, so the comparison above sees changes");
   });
 
-  it("refuses a damaged identity, a lost anchor and a lost CURRENT without changing a file", async () => {
-    const damage: Record<string, () => void> = {
-      identity: () => writeFileSync(join(dir, "identity"), Buffer.alloc(80)),
-      anchor: () => rmSync(join(dir, "anchor")),
-      current: () => rmSync(join(dir, "db", "CURRENT")),
-      database: () => rmSync(join(dir, "db"), { recursive: true }),
+  it("refuses a damaged identity, a lost anchor, lost erasable keys and a lost CURRENT without changing a file", async () => {
+    const damage: Record<string, [code: string, work: () => void]> = {
+      identity: ["store/corrupt", () => writeFileSync(join(dir, "identity"), Buffer.alloc(80))],
+      anchor: ["store/rolled-back", () => rmSync(join(dir, "anchor"))],
+      erasable: ["store/erased", () => rmSync(join(dir, "erasable"))],
+      current: ["store/corrupt", () => rmSync(join(dir, "db", "CURRENT"))],
+      database: ["store/corrupt", () => rmSync(join(dir, "db"), { recursive: true })],
     };
-    for (const [name, work] of Object.entries(damage)) {
+    for (const [name, [code, work]] of Object.entries(damage)) {
       rmSync(dir, { recursive: true });
       await createStore({ dir, masterKey: key() });
       work();
       const before = picture(dir);
-      await assert.rejects(openStore({ dir, masterKey: key() }), { code: "store/corrupt" }, name);
+      await assert.rejects(openStore({ dir, masterKey: key() }), { code }, name);
       assert.deepEqual(picture(dir), before, name);
     }
   });
