@@ -116,6 +116,6 @@ function report({ json, result, findings, missed }: Report): number {
   return findings.length === 0 && missed.length === 0 ? 0 : 1;
 }
 
-const plain = (value: unknown): string => (typeof value === "object" ? JSON.stringify(value) : String(value));
+const plain = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
 
 if (import.meta.filename === process.argv[1]) process.exitCode = await main(process.argv.slice(2));
