@@ -1,4 +1,5 @@
 // What can happen in a history, and how often it is tried. A step that makes no sense as things are gives false.
+import { welcomeGroupKey } from "../../../src/mls/client.ts";
 import type { Actor } from "./actor.ts";
 import { attacks, type Planted, type Scene } from "./attacks.ts";
 import { Finding, honest, must, refuses } from "./finding.ts";
@@ -273,6 +274,40 @@ const spoil: Step = async (history, { attacks: done }) => {
   return true;
 };
 
+/** A Welcome that nobody can open is passed on: who was added does not come in, and is taken out again. */
+const spoiltWelcome: Step = async (history, { attacks: done }) => {
+  const { house, model, random } = history;
+  const by = some(
+    history,
+    history.able.filter((actor) => model.isAdmin(actor) && model.mayAdd(actor)),
+  );
+  if (by === undefined || model.members.length >= MOST) return false;
+  const newcomer = await history.newActor();
+  const group = by.it;
+  const add = [await newcomer.invitation()];
+  const pending = await honest("wrongly_refused", "an addition", () => group.commit({ add, now: house.now }));
+  const welcome = Uint8Array.from(pending.welcome ?? []);
+  // the sealed GroupInfo is the last field
+  welcome[welcome.length - 1 - random.below(100)]! ^= 1 << random.below(8);
+  count(done, "a Welcome that is none");
+  const prepared = await by.requestOf(group, { ...pending, welcome }, false);
+  await history.accepted(by, by.outOf(pending, prepared, false), "a commit with a Welcome that is none");
+  model.commit({ by, add: [newcomer] });
+  model.fannedOut(by);
+  newcomer.late = true;
+  await newcomer.listen();
+  const { keyPackage } = newcomer;
+  must(newcomer.welcome !== undefined && keyPackage !== undefined, "failed_joins", "no Welcome came");
+  const refused = await refuses("a Welcome that is none", () =>
+    welcomeGroupKey(newcomer.welcome!, keyPackage.keyPackage, keyPackage.privateKeys),
+  );
+  must(refused, "wrongly_accepted", "a Welcome that is none");
+  newcomer.online = false;
+  await history.settle();
+  await history.commit(by, { remove: [newcomer] });
+  return true;
+};
+
 /** More than half of the others bring the epoch back; no fewer can. */
 async function vote(history: History, by: Actor, groupKey: Uint8Array, epoch: number): Promise<void> {
   const { house, random, model } = history;
@@ -346,5 +381,6 @@ export const steps: readonly (readonly [name: string, weight: number, step: Step
   ["move queue", 2, moveQueue],
   ["attack", 20, attack],
   ["spoil", 5, spoil],
+  ["spoilt Welcome", 2, spoiltWelcome],
   ["false reset", 2, falseReset],
 ];
