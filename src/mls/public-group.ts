@@ -20,7 +20,7 @@ import {
   writeTree,
 } from "./public-state.ts";
 import { PublicTree, type Take } from "./public-tree.ts";
-import { KEY_LENGTH, MAX_KEY_PACKAGE } from "./suite.ts";
+import { KEY_LENGTH, MAX_KEY_PACKAGE, MAX_PENDING } from "./suite.ts";
 import { type RemovedLeaf, stageCommit, type CommitEffect } from "./validation-commit.ts";
 import {
   checkContext,
@@ -320,7 +320,7 @@ export class PublicGroup {
 
   /**
    * Takes a member's proposal to remove itself (PublicMessage). Throws Fault `group/epoch`, `group/invalid`, and
-   * `group/policy` for anything else and where its removal is pending already.
+   * `group/policy` for anything else and where its removal is pending already, `group/limit` where too many are.
    */
   validateLeave(proposal: Uint8Array, leaf: number): { readonly next: PublicGroup } {
     const message = readPublicMessage(proposal);
@@ -343,6 +343,7 @@ export class PublicGroup {
   #withPending(leaf: number, message: Uint8Array, ...own: Uint8Array[]): PublicGroup {
     const { pending } = this.#state;
     allowed(!pending.some((other) => other.leaf === leaf));
+    within(pending.length < MAX_PENDING);
     return this.#with({ pending: [...pending, { leaf, message }] }, own);
   }
 

@@ -37,6 +37,8 @@ export const SENDER_INDEX = 0;
 export const MAX_MEMBERS = 1000;
 /** Members that one commit adds: each costs whoever checks it two signatures and a look through the tree. */
 export const MAX_ADDS = 100;
+/** Proposals that wait at once: after a resync each of them goes to every member again. */
+export const MAX_PENDING = 16;
 /** Nodes of the smallest full tree that holds MAX_MEMBERS leaves (RFC 9420 appendix C: 2 * 1024 - 1). */
 export const MAX_NODES = 2047;
 export const MAX_GROUP_ID = 32;

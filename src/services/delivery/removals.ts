@@ -2,13 +2,14 @@
 import { equal } from "../../memory/locked.ts";
 import type { PublicGroup } from "../../mls/public-group.ts";
 import { monthOf } from "../../mls/public-state.ts";
+import { MAX_PENDING } from "../../mls/suite.ts";
 import { operations } from "../../wire/operations.ts";
 import type { Call, Delivery } from "../ports.ts";
 import { delivery, type Delivering } from "./fan-out.ts";
 
 const { inactiveMonths } = operations["ds.commit"].limits;
-/** Proposals made in one request: the others follow with later ones. */
-const AT_ONCE = 16;
+/** Proposals made in one request, each of which goes to every member: the others follow with later ones. */
+const AT_ONCE = 4;
 
 export interface Changed {
   readonly group: PublicGroup;
@@ -21,11 +22,12 @@ export type Made = PublicGroup[];
 
 const isPending = (group: PublicGroup, leaf: number): boolean => group.pending.some((one) => one.leaf === leaf);
 
-/** Proposes to remove `leaves`, but not those that are gone or go already. */
+/** Proposes to remove `leaves`, but not those that are gone or go already, and no more than may wait at once. */
 export function propose({ signer }: Delivering, group: PublicGroup, leaves: readonly number[], made: Made): Changed {
   const proposals: Uint8Array[] = [];
   let changed = group;
   for (const leaf of leaves) {
+    if (changed.pending.length >= MAX_PENDING) break;
     if (changed.leaf(leaf) === undefined || isPending(changed, leaf)) continue;
     const { next, proposal } = changed.proposeRemoval(leaf, signer.sign);
     made.push((changed = next));

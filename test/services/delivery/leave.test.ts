@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "../../../src/crypto/random.ts";
+import { MAX_PENDING } from "../../../src/mls/suite.ts";
 import { itemKinds } from "../../../src/wire/documents.ts";
 import { TestQueue } from "../queue/test-queue.ts";
 import { keyPair } from "../services.ts";
@@ -53,6 +54,32 @@ describe("services/delivery: leaving, and a queue that is elsewhere", () => {
     await bob.listen();
     assert.deepEqual(bob.heard, ["goodbye"]);
     await assert.rejects(carol.commit({}), { code: "group/policy" });
+  });
+
+  it("[8.8] no more wait than a commit is to carry; the next has its turn after it, and a resync proposes them all anew", async () => {
+    await setting.close();
+    setting = await makeSetting(MAX_PENDING + 3);
+    const { services } = setting;
+    const [first, ...rest] = setting.members as [TestMember, ...TestMember[]];
+    const last = rest.pop()!;
+    const late = rest.pop()!;
+    for (const member of rest) await services.ask("ds.leave", await member.leaving(), member.group);
+    await assert.rejects(services.ask("ds.leave", await late.leaving(), late.group), { code: "group/limit" });
+    // Nor does the house propose any more, also where a queue is gone.
+    const { queueId } = late.queue;
+    await services.call(async (call) => call.tx.delete("queue", queueId));
+    await last.send("is anybody there");
+    const pending = async (member: TestMember) =>
+      (await groupNow(services, member.groupId, await member.group.groupKey()))?.pending.length;
+    assert.equal(await pending(first), MAX_PENDING);
+    await listen([first, last]);
+    await first.resync(await first.group.groupKey());
+    assert.equal(await pending(first), MAX_PENDING);
+    await listen([first, last]);
+    await first.commit({});
+    await last.listen();
+    assert.equal(await pending(first), 1); // whose queue is gone
+    assert.equal(last.group.members().length, 3);
   });
 
   it("[8.8] refuses a second leave, another's, one of another epoch, and what is no leave", async () => {
