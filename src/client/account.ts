@@ -48,6 +48,8 @@ const record = struct({
   joining: u8,
   /** 1 more than the epoch of tokens of which the other clients have had their share. */
   shares: u32,
+  /** 1 once the house knows this client no more. */
+  ended: u8,
 });
 export type AccountRecord = ValueOf<typeof record>;
 
@@ -67,6 +69,7 @@ export const blankAccount = (of: Pick<AccountRecord, "name" | "seed" | "shared" 
   renewAt: 0,
   joining: 0,
   shares: 0,
+  ended: 0,
   ...of,
 });
 

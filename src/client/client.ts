@@ -13,7 +13,7 @@ import { profileOf, type Profile } from "./profile.ts";
 import { register } from "./registration.ts";
 import { safetyNumber } from "./safety-number.ts";
 import type { ClientState } from "./state.ts";
-import { readInbox, readOffers, resume, tendAccount } from "./sync.ts";
+import { readInbox, resume, workOnAccount } from "./sync.ts";
 import { Turn } from "./turn.ts";
 
 /** `from` and `name` are verified user names; undefined marks a member nobody has introduced. */
@@ -247,17 +247,13 @@ export class TacetClient {
   sync(options: { readonly wait?: number } = {}): Promise<ClientEvent[]> {
     const wait = Math.min(options.wait ?? 0, WAIT_MAX);
     return this.#syncTurn.take(async () => {
-      const { account, inbox, events, tokens } = this.#parts;
+      const { session, account, inbox, events } = this.#parts;
       await this.#alone(async () => {
         await events.settle();
-        if (account.registered) {
-          const now = this.#parts.session.clock();
-          const look = now >= this.#lookedAt + LOOK_AGAIN;
-          if (look) this.#lookedAt = now;
-          await readOffers(this.#parts);
-          await tendAccount(this.#parts, look);
-          await tokens.refill(account);
-        }
+        const now = session.clock();
+        const look = account.registered && now >= this.#lookedAt + LOOK_AGAIN;
+        if (look) this.#lookedAt = now;
+        await workOnAccount(this.#parts, look);
         await resume(this.#parts);
       });
       if (inbox.exists) await readInbox(this.#parts, wait, (work) => this.#alone(work));

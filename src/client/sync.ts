@@ -19,8 +19,29 @@ import { allOrNothing, type Parts } from "./parts.ts";
 import { readQueue } from "./read-queue.ts";
 import { tend } from "./tending.ts";
 
+/**
+ * What there is to do for the own account: requests, news, credentials, codes, contacts, tokens. `look`: the house is asked
+ * for news. Once it knows this client no more that is told, and groups go on.
+ */
+export async function workOnAccount(parts: Parts, look: boolean): Promise<void> {
+  const { account, events, session, tokens } = parts;
+  if (!account.registered || account.record.ended === 1) return;
+  try {
+    await readOffers(parts);
+    await tendAccount(parts, look);
+    await tokens.refill(account);
+  } catch (error) {
+    if (!(error instanceof Fault && error.code === "auth/signature")) throw error;
+    await allOrNothing(parts, async () => {
+      events.add("accountEnded", {});
+      account.put({ ended: 1 });
+      await session.sections.save(account.entry(), events.entry());
+    });
+  }
+}
+
 /** Takes up the offers in the direct queues, page by page until one is empty, which acknowledges the last. */
-export async function readOffers(parts: Parts): Promise<void> {
+async function readOffers(parts: Parts): Promise<void> {
   const { account, people, contacts, events, aliases, session } = parts;
   const { sections } = session;
   for (let empty = false; !empty;) {
@@ -46,7 +67,7 @@ export async function readOffers(parts: Parts): Promise<void> {
 }
 
 /** Looks after the own account: what other clients did, credentials, codes, contacts. `look`: ask the house for news, too. */
-export async function tendAccount(parts: Parts, look: boolean): Promise<void> {
+async function tendAccount(parts: Parts, look: boolean): Promise<void> {
   const { account, connects, tokens } = parts;
   if (look || account.record.invited.length > 0) await refresh(parts);
   await keepFresh(parts);
