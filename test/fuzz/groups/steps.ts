@@ -1,7 +1,8 @@
 // What can happen in a history, and how often it is tried. A step that makes no sense as things are gives false.
 import { welcomeGroupKey } from "../../../src/mls/client.ts";
 import type { Actor } from "./actor.ts";
-import { attacks, type Planted, type Scene } from "./attacks.ts";
+import { attacks } from "./attacks.ts";
+import type { Planted, Scene } from "./scene.ts";
 import { Finding, honest, must, refuses } from "./finding.ts";
 import type { Change, History } from "./history.ts";
 import { unusable, unusables } from "./unusable.ts";
