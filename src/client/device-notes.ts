@@ -10,13 +10,13 @@ import { sealed } from "./friends.ts";
 import { keepFriendship, type Offer } from "./offers.ts";
 import type { Parts } from "./parts.ts";
 
-/** Tokens of each class that every other client gets, in notes of at most 16. */
+/** Tokens of each class that every other client gets, in notes of at most 15. */
 const SHARES: readonly (readonly [TokenClass, number])[] = [
-  ["create", 16],
-  ["discover", 16],
-  ["connect", 16],
-  ["deliver", 16],
-  ["deliver", 16],
+  ["create", 15],
+  ["discover", 15],
+  ["connect", 15],
+  ["deliver", 15],
+  ["deliver", 15],
 ];
 const PER_NOTE = 2;
 /** In front of a note's body. */

@@ -27,13 +27,17 @@ export interface Person {
   stop(): Promise<void>;
 }
 
-/** `wrap` may put something between the client and the house. */
-export async function person(house: TestHouse, wrap = (transport: Transport): Transport => transport): Promise<Person> {
+/** `wrap` may put something between the client and the house; `deviceCode` makes it another device of who gave that. */
+export async function person(
+  house: TestHouse,
+  wrap = (transport: Transport): Transport => transport,
+  deviceCode?: string,
+): Promise<Person> {
   const statePath = await mkdtemp(join(tmpdir(), "tacet-client-"));
   const deviceKey = randomBytes(32);
   const transport = wrap(house.transport());
-  const open = (): Promise<TacetClient> =>
-    openClient({ transport, onion: house.onion, statePath, deviceKey, clock: house.now, delay: () => 0 });
+  const common = { transport, onion: house.onion, statePath, deviceKey, clock: house.now, delay: () => 0 };
+  const open = (): Promise<TacetClient> => openClient({ ...common, ...(deviceCode !== undefined && { deviceCode }) });
   let client = await open();
   return {
     statePath,
