@@ -63,10 +63,14 @@ export function discard(call: Call, queueId: Uint8Array, items: readonly Uint8Ar
   });
 }
 
+/** What was dropped last; the caller holds the queue's lock. */
+export function forgetDiscarded(call: Pick<Call, "tx" | "arena">, queueId: Uint8Array, queue: QueueRecord): void {
+  if (queue.blockNumber === 0 && queue.handleGeneration === 0) return;
+  call.tx.deleteRange("queueItem", blocklistName(call.arena, queueId), 0, PARTS);
+}
+
 /** With the queue itself. */
 export function removeBlocks(call: Pick<Call, "tx" | "arena">, queueId: Uint8Array, queue: QueueRecord): void {
-  if (queue.blockNumber === 0 && queue.handleGeneration === 0) return;
-  const name = blocklistName(call.arena, queueId);
-  call.tx.delete("queue", name);
-  call.tx.deleteRange("queueItem", name, 0, PARTS);
+  forgetDiscarded(call, queueId, queue);
+  if (queue.blockNumber > 0) call.tx.delete("queue", blocklistName(call.arena, queueId));
 }

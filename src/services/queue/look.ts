@@ -2,6 +2,7 @@
 import type { Arena, ArenaPool } from "../../memory/arena.ts";
 import type { Store } from "../../store/store.ts";
 import { operations } from "../../wire/operations.ts";
+import { forgetDiscarded } from "./blocklist.ts";
 import { lockWhole, remove } from "./delete-queue.ts";
 import { goodOn, keptOf } from "./lifetimes.ts";
 import { END, type Looking, register, rowOf } from "./look-row.ts";
@@ -83,6 +84,7 @@ async function lookAt(
       ? {}
       : { acknowledged, expired: acknowledged, released: await writtenAt(call, queueId, acknowledged) };
   if ("acknowledged" in old) tx.deleteRange("queueItem", queueId, queue.acknowledged + 1, acknowledged + 1);
+  forgetDiscarded(call, queueId, queue);
   const kept = await dropExpired(call, queueId, queue);
   save(call, "queue", queueRecord, queueId, { ...queue, ...old, ...kept, ...register(call, queueId) });
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { derive } from "../../../src/crypto/derive.ts";
 import { randomBytes } from "../../../src/crypto/random.ts";
 import { BLOCKED_MAX } from "../../../src/wire/operations.ts";
-import { keyPair, Services } from "../services.ts";
+import { DAY, keyPair, Services } from "../services.ts";
 import { TestQueue } from "./test-queue.ts";
 
 const tags = (count: number): Buffer[] => Array.from({ length: count }, () => randomBytes(16));
@@ -123,6 +123,22 @@ describe("services/queue blocklist", () => {
     await assert.rejects(services.ask("qs.block", { ...request, queueId: randomBytes(16) }, queue.owner), {
       code: "auth/signature",
     });
+  });
+
+  it("keeps what was dropped for a week at most", async () => {
+    const [blocked, wanted] = [randomBytes(16), randomBytes(16)];
+    const [out, inside] = await queue.mint(0, blocked, wanted);
+    await queue.block(1, [blocked]);
+    const items = async (): Promise<number> =>
+      (await services.dump()).opened.filter(({ room }) => room === "queueItem").length;
+    await queue.enqueue("wanted", inside);
+    await queue.enqueue(Buffer.alloc(90_000), out);
+    assert.ok((await items()) > 2); // control
+    services.now += 7 * DAY;
+    await services.lookAfterQueues();
+    assert.equal(await items(), 1);
+    await queue.enqueue("unwanted", out);
+    assert.deepEqual((await queue.read()).texts, ["wanted"]);
   });
 
   it("goes with its queue, and so does what was dropped", async () => {
