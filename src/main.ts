@@ -3,7 +3,7 @@ import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
 import type { Config } from "./config/config.ts";
 import { ConfigProblem } from "./config/problem.ts";
 import type { FetchDirectory } from "./house/external.ts";
-import { createMasterKey, filesOf, loadMasterKey } from "./house/files.ts";
+import { createMasterKey, filesOf, loadMasterKey, placeOf } from "./house/files.ts";
 import { createIdentity, loadIdentity } from "./house/identity.ts";
 import { ISSUERS_PATH } from "./http/app.ts";
 import { EnvelopeKeys } from "./http/envelope-keys.ts";
@@ -14,11 +14,14 @@ import { bytesKeptFromSwap } from "./house/swap.ts";
 import { tellMissing } from "./hardening/measures.ts";
 import { policyOf } from "./house/policy-config.ts";
 import type { TokenPolicy } from "./house/policy.ts";
+import { acceptRollback } from "./house/rollback.ts";
 import { startUpkeep } from "./house/upkeep.ts";
 import { ArenaPool } from "./memory/arena.ts";
 import { lockedAlloc } from "./memory/locked.ts";
 import { makeObserver, type Observer, type Snapshot } from "./observe/observer.ts";
 import { auditStore, type Audit } from "./store/audit.ts";
+import { backUp } from "./store/backup.ts";
+import { openRolledBack } from "./store/rollback.ts";
 import { createStore, openStore, type Store } from "./store/store.ts";
 import { fetchOnce } from "../tor/fetch-once.ts";
 import { keepPublished, type Kept } from "../tor/keep-published.ts";
@@ -147,8 +150,9 @@ export async function createHouse({ config }: { config: Config }): Promise<{ oni
   const masterKey = await loadMasterKey(config);
   const arenas = new ArenaPool([[16 << 10, 8]]);
   try {
-    await createStore({ dir: files.state, masterKey });
-    const store = await openStore({ dir: files.state, masterKey, reserveBytes: config.store.reserveMb << 20 });
+    const place = placeOf(config, masterKey);
+    await createStore(place);
+    const store = await openStore(place);
     try {
       await createIdentity(store, arenas, systemClock(), async (seed) => {
         const file = openSync(files.rootKey, "wx", 0o600);
@@ -168,6 +172,35 @@ export async function createHouse({ config }: { config: Config }): Promise<{ oni
 
 /** What the files of a house show without a key, read on a copy: the house may run. Fault `store/missing`. */
 export const auditHouse = ({ config }: { config: Config }): Promise<Audit> => auditStore(filesOf(config).state);
+
+/**
+ * Copies what lives of a stopped house into the empty folder `to`; its key files are not in it. Faults of the store,
+ * `store/exists`.
+ */
+export async function backUpHouse({ config, to }: { config: Config; to: string }): Promise<void> {
+  const masterKey = await loadMasterKey(config);
+  try {
+    await backUp(placeOf(config, masterKey), to);
+  } finally {
+    masterKey.destroy();
+  }
+}
+
+/**
+ * Takes the state of a stopped house as it is though it was set back, and burns what is for one use. Fault
+ * `store/not-rolled-back` when it was not set back.
+ */
+export async function acceptRolledBack({ config, observe = makeObserver() }: { config: Config; observe?: Observer }) {
+  const masterKey = await loadMasterKey(config);
+  const arenas = new ArenaPool();
+  const rolledBack = await openRolledBack(placeOf(config, masterKey)).finally(() => masterKey.destroy());
+  try {
+    await acceptRollback(rolledBack, arenas);
+    observe.event("rollback-accepted");
+  } finally {
+    await rolledBack.store.close();
+  }
+}
 
 export interface OpenedHouse {
   readonly onion: string;
@@ -195,9 +228,7 @@ export async function openHouse(options: {
   const masterKey = await loadMasterKey(config);
   const arenas = new ArenaPool();
   const store = await openStore({
-    dir: files.state,
-    masterKey,
-    reserveBytes: config.store.reserveMb << 20,
+    ...placeOf(config, masterKey),
     reopened: () => observe.event("store-reopened"),
     failed: () => observe.event("store-failed"),
   }).finally(() => masterKey.destroy());

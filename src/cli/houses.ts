@@ -33,6 +33,10 @@ export interface Houses {
   createHouse(options: { config: Config }): Promise<{ onion: string; rootKeyPath: string }>;
   /** Opens what `createHouse` made; never makes anything. Faults `store/missing`, `store/locked`, `store/wrong-key`. */
   openHouse(options: { config: Config; clock: () => number; issuerOnly?: boolean }): Promise<OpenedHouse>;
+  /** Copies a stopped house into an empty folder. Faults `store/exists`, `store/locked`. */
+  backUpHouse(options: { config: Config; to: string }): Promise<void>;
+  /** Accepts that a stopped house was set back. Fault `store/not-rolled-back`. */
+  acceptRolledBack(options: { config: Config }): Promise<void>;
   /** Looks at the files of a house, which may run, on a copy. Fault `store/missing`. */
   auditHouse(options: { config: Config }): Promise<SeenOnDisk>;
 }

@@ -2,6 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { exampleConfig } from "../config/example.ts";
 import { audit } from "./audit.ts";
+import { backUp, restore } from "./backup.ts";
 import { check } from "./check.ts";
 import { readChecked } from "./checked.ts";
 import type { Houses } from "./houses.ts";
@@ -72,6 +73,24 @@ export async function run(args: readonly string[], options: ProgramOptions): Pro
     .addOption(configOption())
     .action(async (count: number, given: { config: string }) => {
       await invite({ ...given, count }, await houses(), terminal, clock);
+    });
+  command(
+    "backup",
+    "Copy the house's state into an empty folder: what lives, nothing deleted. The house must be stopped.",
+  )
+    .argument("<folder>", "where the copy goes")
+    .addOption(configOption())
+    .action(async (folder: string, given: { config: string }) => {
+      await backUp({ ...given, folder }, await houses(), terminal);
+    });
+  command(
+    "restore",
+    "Take the state as it is though it is older than it was. Voids all tokens and KeyPackages of then.",
+  )
+    .requiredOption("--accept-rollback", "say that you know it is older")
+    .addOption(configOption())
+    .action(async (given: { config: string }) => {
+      await restore(given, await houses(), terminal);
     });
   let exit: number = exits.done;
   command(

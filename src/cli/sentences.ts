@@ -29,7 +29,19 @@ const sentences: Partial<Record<FaultCode, Sentence>> = {
   "store/key-permissions": { line: "others may read the master key's file: type chmod 600 on it", exit: FAILED },
   "store/key-passphrase": { line: "the passphrase is not this key's: check [key], nothing was changed", exit: MISSING },
   "store/corrupt": {
-    line: "the store is damaged or was set back: restore the newest backup of data_dir",
+    line: "the store is damaged: put the newest backup in its place, then type tacet restore --accept-rollback",
+    exit: FAILED,
+  },
+  "store/rolled-back": {
+    line: "the state is older than what this house had last, nothing was changed: find the newer state, or type tacet restore --accept-rollback",
+    exit: FAILED,
+  },
+  "store/not-rolled-back": {
+    line: "the state is the newest there was: nothing was changed, nothing is to accept",
+    exit: FAILED,
+  },
+  "store/erased": {
+    line: "the erasable keys do not open this state, they are missing or the state is older than a deletion: put a backup with its own file erasable in its place",
     exit: FAILED,
   },
   "store/write": { line: "the disk does not take writes: free space or check it, then start again", exit: FAILED },

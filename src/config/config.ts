@@ -46,7 +46,11 @@ export interface Config {
     readonly invitationsPerEpoch: number;
     readonly work: { readonly minEffort: number; readonly maxEffort: number; readonly perHour: number };
   };
-  readonly store: { readonly reserveMb: number };
+  readonly store: {
+    readonly reserveMb: number;
+    /** Where anchor and erasable keys lie; beside the database unless told otherwise. */
+    readonly apartDir: string;
+  };
   readonly envelope: { readonly rotationSeconds: number };
   /** No two of the same address. */
   readonly externalIssuers: readonly ExternalIssuer[];
@@ -116,7 +120,10 @@ export function parseConfig(text: string): Config {
     },
     tokens: rest.tokens,
     registration: registrationOf(rest.registration),
-    store: { reserveMb: rest.store.reserve_mb },
+    store: {
+      reserveMb: rest.store.reserve_mb,
+      apartDir: rest.store.apart_dir ?? join(dataDir, "state"),
+    },
     envelope: { rotationSeconds: rest.envelope.rotation_seconds },
     externalIssuers,
   };

@@ -30,6 +30,7 @@ export function exampleConfig({ dataDir, keyPath }: ConfigValues): string {
   };
   const shown: Readonly<Record<string, string | number>> = {
     socket: `${dataDir}/http.sock`,
+    "store.apart_dir": `${dataDir}/state`,
     "tor.control_socket": "/run/tor/control",
     "tor.cookie_file": "/run/tor/control.authcookie",
     "tor.socks_socket": "/run/tor/socks",

@@ -145,6 +145,12 @@ export const sections = {
     work_per_hour: v.optional(said(whole(1, 100_000), "Registrations an hour above which the work gets harder."), 20),
   },
   store: {
+    apart_dir: v.optional(
+      said(
+        path("a folder apart from data_dir"),
+        "A folder, best on other storage and in no backup or snapshot, for two small files: the anchor, which tells when data_dir was set back, and the erasable keys, which make deletion real. data_dir/state when left out; then who sets back or copies all of data_dir has both.",
+      ),
+    ),
     reserve_mb: v.optional(
       said(whole(1, 65536), "Free disk space, in MiB, below which the house writes nothing more but deletions."),
       64,

@@ -6,6 +6,7 @@ import { Fault } from "../fault.ts";
 import type { GuardedKey } from "../memory/guarded-key.ts";
 import { lockedAlloc, wipe } from "../memory/locked.ts";
 import { createKeyFile, loadKeyFile } from "../store/master-key.ts";
+import type { OpenOptions } from "../store/store.ts";
 
 export const filesOf = ({ dataDir }: Config) => ({
   state: join(dataDir, "state"),
@@ -13,6 +14,12 @@ export const filesOf = ({ dataDir }: Config) => ({
   rootKey: join(dataDir, "as-root.key"),
   wrappedKey: join(dataDir, "master.key"),
 });
+
+/** The store's place, opened with `masterKey`, which stays its owner's. */
+export const placeOf = (config: Config, masterKey: GuardedKey): OpenOptions => {
+  const { reserveMb, apartDir: apart } = config.store;
+  return { dir: filesOf(config).state, apart, masterKey, reserveBytes: reserveMb << 20 };
+};
 
 const PASSPHRASE_MAX = 1024;
 

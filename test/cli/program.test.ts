@@ -65,6 +65,12 @@ describe("cli/program", () => {
         calls.push(`audit ${dataDir}`);
         return seen;
       },
+      async backUpHouse({ config: { dataDir }, to }) {
+        calls.push(`back up ${dataDir} to ${to}`);
+      },
+      async acceptRolledBack({ config: { dataDir } }) {
+        calls.push(`accept ${dataDir}`);
+      },
       async createHouse({ config: { dataDir } }) {
         calls.push("create");
         return { onion, rootKeyPath: join(dataDir, "root.key") };
@@ -271,5 +277,16 @@ describe("cli/program", () => {
     await patiently(terminal, "quick", pause(10));
     await patiently(terminal, "waiting", pause(2100));
     assert.deepEqual(err, ["waiting (2 s)"]);
+  });
+
+  it("backup says where the copy is and how to end it; restore does nothing that was not said", async () => {
+    await init();
+    const copy = join(folder, "copy");
+    assert.equal(await tacet("backup", copy, "--config", config()), 0);
+    assert.match(out.at(-1) ?? "", /copy\/erasable$/);
+    assert.equal(await tacet("restore", "--config", config()), 2);
+    assert.equal(await tacet("restore", "--accept-rollback", "--config", config()), 0);
+    assert.deepEqual(calls.slice(-2), [`back up ${join(folder, "data")} to ${copy}`, `accept ${join(folder, "data")}`]);
+    assert.match(sayFault("store/rolled-back").line, /type tacet restore --accept-rollback/);
   });
 });

@@ -23,7 +23,7 @@ describe("config", () => {
         invitationsPerEpoch: 5,
         work: { minEffort: 4, maxEffort: 14, perHour: 20 },
       },
-      store: { reserveMb: 64 },
+      store: { reserveMb: 64, apartDir: "/var/lib/tacet/state" },
       envelope: { rotationSeconds: 600 },
       externalIssuers: [],
     });

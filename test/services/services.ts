@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { ed25519Sign } from "../../src/crypto/mls-provider.ts";
 import { randomBytes } from "../../src/crypto/random.ts";
 import { sign, SIGNATURE_LENGTH, signKeypair, verify } from "../../src/crypto/sign.ts";
+import { acceptRollback } from "../../src/house/rollback.ts";
 import { Fault } from "../../src/fault.ts";
 import { ArenaPool, type Arena } from "../../src/memory/arena.ts";
 import { GuardedKey } from "../../src/memory/guarded-key.ts";
@@ -16,6 +17,7 @@ import type { AuthSigner, AuthToIssuer, Call, Handler, Handlers } from "../../sr
 import { Bell } from "../../src/services/queue/bell.ts";
 import { lookAfter } from "../../src/services/queue/look.ts";
 import { makeQueueService } from "../../src/services/queue/service.ts";
+import { openRolledBack } from "../../src/store/rollback.ts";
 import { createStore, openStore, type Store } from "../../src/store/store.ts";
 import { decode, encode, type Codec } from "../../src/wire/codec.ts";
 import { pad, padReply, sizes } from "../../src/wire/frame.ts";
@@ -144,6 +146,18 @@ export class Services {
   async reopen(): Promise<void> {
     await this.#store?.close();
     this.#store = await openStore({ dir: this.#storeDir, masterKey: this.#masterKey, reserveBytes: 0 });
+  }
+
+  /** Lets the database look set back, and accepts it as it is. */
+  async rollBack(): Promise<void> {
+    await this.#store?.close();
+    this.#store = undefined;
+    rmSync(join(this.#storeDir, "anchor"));
+    const place = { dir: this.#storeDir, masterKey: this.#masterKey, reserveBytes: 0 };
+    const rolledBack = await openRolledBack(place);
+    await acceptRollback(rolledBack, pool);
+    await rolledBack.store.close();
+    await this.reopen();
   }
 
   /** Closes the database, opens every record with the master key, and opens the database again. */
