@@ -34,6 +34,8 @@ export const commit =
         final: isFinal(opened.group, staged),
         admitted: includes(opened.group.policy.admins, opened.signer.pseudonym) ? staged.added : [],
         ...optional,
+        // also where it is empty, since nobody but the committer stays: the removed must not be told the next key
+        ...(staged.removed.length > 0 && { recovery: request.recovery }),
       };
       await nextEpoch(service, call, opened, staged, advance, made);
       return {};

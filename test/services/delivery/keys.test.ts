@@ -66,6 +66,14 @@ describe("services/delivery: keys from epoch to epoch", () => {
     await assert.rejects(step(next, bob.group.ownLeaf), { code: "group/unavailable" });
   });
 
+  it("[8.16] gives the removed nothing also where only the committer stays", async () => {
+    const key = await alice.group.groupKey();
+    await alice.commit({ remove: [bob.group.ownLeaf, carol.group.ownLeaf] });
+    for (const leaf of [alice, bob, carol].map(({ group }) => group.ownLeaf)) {
+      await assert.rejects(step(key, leaf), { code: "group/unavailable" });
+    }
+  });
+
   it("[8.16] a leave changes the key for those who stay alone", async () => {
     const key = await alice.group.groupKey();
     await setting.services.ask("ds.leave", await carol.leaving(), carol.group);
