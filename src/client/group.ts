@@ -14,6 +14,8 @@ import type { Turn } from "./turn.ts";
 /** UTF-8 bytes of one message. */
 export const TEXT_MAX = 3072;
 
+const SIGNAL_MAX = 256;
+
 export interface Member {
   /** The user name, verified; undefined for a member that nobody has introduced yet: treat it as a stranger. */
   readonly name: string | undefined;
@@ -97,6 +99,20 @@ export class Group {
     await this.#turn.take(async () => {
       this.#requireActive();
       await enqueue(this.#parts, this.#held, { kind: groupMessageKinds.text, body });
+      await flush(this.#parts, this.#held);
+    });
+  }
+
+  /**
+   * Tells all members that this user is there or not (`presence`), or how far it has read (`read`), in the app's own words of
+   * at most 256 bytes: end to end, and only when the app asks. Sent, and paid for, as a text is.
+   */
+  async tell(kind: "presence" | "read", text: string): Promise<void> {
+    const body = Buffer.from(text);
+    if (body.length === 0 || body.length > SIGNAL_MAX) throw new ClientError("client/text-length");
+    await this.#turn.take(async () => {
+      this.#requireActive();
+      await enqueue(this.#parts, this.#held, { kind: groupMessageKinds[kind], body });
       await flush(this.#parts, this.#held);
     });
   }

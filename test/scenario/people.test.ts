@@ -163,7 +163,7 @@ describe("scenario: people", function () {
     assert.ok(kinds(await bob.sync()).includes("accountEnded"));
   });
 
-  it("[9.5] a refusal reaches who asked, and is a request like any other to the house", async () => {
+  it("[9.10] a refusal reaches who asked, and is a request like any other to the house", async () => {
     const [alice, bob] = [await known("alice"), await known("bob")];
     await alice.client.requestContact(bob.client.name!);
     await bob.sync();
@@ -176,7 +176,7 @@ describe("scenario: people", function () {
     assert.equal(alice.client.contacts().length, 1);
   });
 
-  it("[9.6] who is blocked gets nothing through, and cannot add this client with what it knew", async () => {
+  it("[9.11] who is blocked gets nothing through, and cannot add this client with what it knew", async () => {
     const [alice, bob] = await two();
     const carol = await known("carol");
     await befriend(alice, carol);
@@ -207,7 +207,7 @@ describe("scenario: people", function () {
     assert.deepEqual(texts(await alice.sync()), [`${bob.client.name}: and now?`]);
   });
 
-  it("[9.7] a profile is open to contacts, and to nobody else", async () => {
+  it("[9.12] a profile is open to contacts, and to nobody else", async () => {
     const [alice, bob] = await two();
     assert.equal(await bob.client.profile(contact(bob, alice.client.name!)), undefined);
     const avatar = Buffer.alloc(9000, 7);
