@@ -1,6 +1,6 @@
 // What can go wrong on the client's side: a closed list, each with a sentence for people.
 
-const sentences = {
+export const clientErrors = {
   "client/closed": "This client has been closed.",
   "client/not-registered": "Register a user name first.",
   "client/registered": "This client already has a user name.",
@@ -35,7 +35,7 @@ const sentences = {
   "state/damaged": "The client's state on disk is damaged or incomplete.",
 } as const;
 
-export type ClientErrorCode = keyof typeof sentences;
+export type ClientErrorCode = keyof typeof clientErrors;
 
 /** A client-side refusal; like `Fault` it carries a code and no data. `sentence` is for people. */
 export class ClientError extends Error {
@@ -47,6 +47,6 @@ export class ClientError extends Error {
   }
 
   get sentence(): string {
-    return sentences[this.code];
+    return clientErrors[this.code];
   }
 }
