@@ -1,5 +1,5 @@
 // The services over a real store in a directory of its own, asked as dispatch asks them, with a clock that tests set.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ed25519Sign } from "../../src/crypto/mls-provider.ts";
@@ -146,6 +146,20 @@ export class Services {
   async reopen(): Promise<void> {
     await this.#store?.close();
     this.#store = await openStore({ dir: this.#storeDir, masterKey: this.#masterKey, reserveBytes: 0 });
+  }
+
+  /** A copy of the closed database in a folder of its own, under `to`. */
+  async image(to: string): Promise<string> {
+    await this.#store?.close();
+    this.#store = undefined;
+    const copy = mkdtempSync(join(to, "image-"));
+    cpSync(this.#storeDir, copy, { recursive: true });
+    await this.reopen();
+    return copy;
+  }
+
+  get masterKey(): GuardedKey {
+    return this.#masterKey;
   }
 
   /** Lets the database look set back, and accepts it as it is. */

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { KEY_LENGTH } from "../../src/store/driver.ts";
 import { openLevel } from "../../src/store/level-driver.ts";
 import { MAX_SEQUENCE, padme, Sealing } from "../../src/store/sealing.ts";
+import { roomNames, shapeOf } from "../../src/store/rooms.ts";
 import { createStore, openStore } from "../../src/store/store.ts";
 import { bytes, filesUnder, key, MemoryTurnKeys, temporary, withArena } from "./harness.ts";
 
@@ -51,6 +52,12 @@ describe("store/sealing", () => {
       }
       return Promise.resolve();
     });
+  });
+
+  it("knows each room by a number of its own", () => {
+    const numbers = roomNames.map((room) => shapeOf(room).rank);
+    assert.equal(new Set(numbers).size, numbers.length);
+    assert.ok(numbers.every((number) => number > 0 && number < 256));
   });
 
   it("seals equal values differently, in equal lengths for nearly equal lengths", () => {
