@@ -19,6 +19,7 @@ export interface TestHouse {
   readonly socketPath: string;
   /** The store's directory. */
   readonly dataDir: string;
+  readonly masterKey: GuardedKey;
   readonly arenas: ArenaPool;
   readonly observe: Observer;
   /** The current ones: `restart` makes new ones. */
@@ -71,6 +72,7 @@ export async function startTestHouse(options: TestHouseOptions = {}): Promise<Te
     onion: serving.house.onion,
     socketPath,
     dataDir,
+    masterKey,
     arenas,
     observe,
     get serving() {

@@ -7,6 +7,7 @@ import { API_PATH, DIRECTORY_PATH, requestLength } from "../wire/frame.ts";
 import { UploadEnded, type Upload } from "./body.ts";
 import { exchange, type ExchangeDeps } from "./exchange.ts";
 import { issue, ISSUANCE_PATH } from "./issuance.ts";
+import { steadily } from "./steady.ts";
 import type { Documents, Issuance } from "./types.ts";
 
 /** Every body carries this type, but for the issuer directory and token responses (RFC 9578 sections 4 to 6). */
@@ -39,6 +40,8 @@ export interface AppDeps extends ExchangeDeps {
   readonly documents: Documents;
   /** Answers token requests over plain HTTP. Without it the path is not there. */
   readonly issuance?: Issuance;
+  /** Milliseconds: replies leave at multiples of it, counted from the end of their request. 0: at once. */
+  readonly replyStep: number;
 }
 
 /** `uploadOf` gives the reader that was put on a request before koa saw it. */
@@ -61,9 +64,11 @@ export function makeApp(
     try {
       const upload = uploadOf(req);
       if (upload === undefined) throw new Fault("server/error");
+      const due = steadily(upload.whole, deps.replyStep);
       const { status, body, type, challenge } = await pageOf(upload, req, res);
       // A client that writes before it reads must not find a closed connection: its upload is heard to the end.
       const whole = await upload.drain(DRAIN_LIMIT);
+      if (whole) await due();
       context.status = status;
       context.body = body;
       context.type = type ?? OCTETS;

@@ -17,9 +17,13 @@ export class UploadEnded extends Error {
 export class Upload {
   /** The declared Content-Length; undefined when there is none (a chunked body, or no body). */
   readonly length: number | undefined;
+  /** Resolves when all of it has come, or nothing more will. */
+  readonly whole: Promise<void>;
   readonly #request: IncomingMessage;
   #target: Buffer | undefined;
   #filled = 0;
+  #missing: number;
+  #came: () => void = () => undefined;
   #discard: number | undefined;
   #held: Buffer | undefined;
   #over = false;
@@ -29,8 +33,14 @@ export class Upload {
     this.#request = request;
     const declared = request.headers["content-length"];
     this.length = declared === undefined ? undefined : Number(declared);
+    this.#missing = this.length ?? Infinity;
+    this.whole = new Promise((resolve) => (this.#came = resolve));
     request.pause();
-    request.on("data", (chunk: Buffer) => this.#take(chunk));
+    request.on("data", (chunk: Buffer) => {
+      this.#missing -= chunk.length;
+      if (this.#missing <= 0) this.#came();
+      this.#take(chunk);
+    });
     request.on("end", () => this.#finish());
     request.on("error", () => this.#finish());
     request.once("close", () => this.#finish());
@@ -108,6 +118,7 @@ export class Upload {
     this.#held = undefined;
     this.#target = undefined;
     wipeBuffered(this.#request);
+    this.#came();
     if (this.#over) return;
     this.#over = true;
     const settle = this.#settle;

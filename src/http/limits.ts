@@ -10,6 +10,8 @@ export interface ListenLimits {
   readonly replySeconds: number;
   /** Seconds without a byte in either direction; must exceed the longest wait of a queue read. */
   readonly idleSeconds: number;
+  /** Replies leave at multiples of these milliseconds after their request: longer than most work takes, short beside Tor. */
+  readonly replyStep: number;
 }
 
 export const defaultLimits: ListenLimits = {
@@ -18,6 +20,7 @@ export const defaultLimits: ListenLimits = {
   requestSeconds: 90,
   replySeconds: 60,
   idleSeconds: 90,
+  replyStep: 5,
 };
 
 /** Bytes of request line and headers. */

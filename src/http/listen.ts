@@ -10,7 +10,7 @@ import { defaultLimits, HEADER_BYTES, HEADER_COUNT, type ListenLimits } from "./
 import { startScrubber } from "./scrub.ts";
 import { checkSocketPath, removeStaleSocket } from "./socket-file.ts";
 
-export interface ListenOptions extends AppDeps {
+export interface ListenOptions extends Omit<AppDeps, "replyStep"> {
   /** Absolute, below 108 bytes. */
   readonly socketPath: string;
   /** Of the socket's file; 0o600 unless tor runs as another user of the same group (0o660). */
@@ -35,7 +35,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const uploads = new WeakMap<IncomingMessage, Upload>();
   const busy = new WeakSet<Socket>();
   const running = new Set<Promise<void>>();
-  const handle = makeApp(options, (request) => uploads.get(request));
+  const handle = makeApp({ ...options, replyStep: limits.replyStep }, (request) => uploads.get(request));
 
   const server = createServer(
     {

@@ -3,7 +3,7 @@ import { randomBytes } from "../../src/crypto/random.ts";
 import { entitiesOf, type Entity } from "./entities.ts";
 import { play, type Played } from "./game.ts";
 import { match, relationsOf, type Outcome } from "./matcher.ts";
-import { knownSignals, plainFields, signalsOf } from "./signals.ts";
+import { knownSignals, nameSignal, plainFields, signalsOf } from "./signals.ts";
 
 export interface Linkability {
   readonly users: number;
@@ -42,7 +42,7 @@ function withFixedIds(entities: readonly Entity[]): Entity[] {
   return entities.map((entity) => {
     const id = ids.get(entity.person) ?? randomBytes(16);
     ids.set(entity.person, id);
-    return { ...entity, leaf: [...entity.leaf, id] };
+    return { ...entity, ids: [id], leaf: [...entity.leaf, id] };
   });
 }
 
@@ -62,8 +62,8 @@ export async function linkability(users: number, rounds: number): Promise<Linkab
   });
 
   const fixed = withFixedIds(entities);
-  const fields = plainFields(fixed);
-  const control = relationsOf(fixed).map((relation) => match(relation, [fields]).advantage);
+  const plain = [nameSignal, plainFields(fixed)];
+  const control = relationsOf(fixed).map((relation) => match(relation, plain).advantage);
 
   const { circuits, shared } = sharedCircuits(played, entities);
   const [from, to] = (["account", "queue"] as const).map((kind) => entities.find((entity) => entity.kind === kind));

@@ -187,7 +187,7 @@ async function controlled(): Promise<{ walked: Set<string>; ofLoad: number }> {
     load.stop();
     noted.close();
     const ofLoad = new Set(hits.map(({ kind }) => kind).filter((kind) => kind.startsWith("load ")));
-    return { walked: firstWords(hits), ofLoad: ofLoad.size };
+    return { walked: firstWords(hits.filter(({ kind }) => !kind.startsWith("load "))), ofLoad: ofLoad.size };
   } finally {
     await house.remove();
   }

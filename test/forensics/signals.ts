@@ -51,7 +51,7 @@ function fieldSignal(name: string, entities: readonly Entity[], hidden: readonly
     if (who.length > 1 && who.length <= few) {
       for (const a of who)
         for (const b of who)
-          if (a < b) common.set(a * 4096 + b, (common.get(a * 4096 + b) ?? 0) + 1 / (who.length - 1));
+          if (a < b) common.set(a * 4096 + b, (common.get(a * 4096 + b) ?? 0) + Math.log(entities.length / who.length));
     }
     from = to;
   }
@@ -166,6 +166,9 @@ const handlesIn = (entities: readonly Entity[]): Buffer[] =>
     ),
   );
 
+/** What the server calls them. */
+export const nameSignal: Signal = setSignal("name", ({ ids }) => new Set(ids.map((id) => id.toString("hex"))));
+
 const PUBLISHED = "qs.publish";
 const lengths = (entities: readonly Entity[]): Signal[] => [
   ...rankSignals("length", entities, lengthsOf),
@@ -187,6 +190,7 @@ export function signalsOf(entities: readonly Entity[], { opened }: Dump): Signal
     ]),
   );
   return [
+    nameSignal,
     setSignal("circuit", ({ events }) => new Set(events.map(({ circuit }) => circuit))),
     plainFields(entities),
     setSignal("stored together", (entity) => stored.get(entity) ?? new Set()),

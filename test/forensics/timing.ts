@@ -2,6 +2,9 @@
 import { connect, type Socket } from "node:net";
 import { once } from "node:events";
 
+/** Pairs that are asked first and do not count. */
+export const WARM = 10;
+
 /** A whole request of HTTP, made before its time is taken. */
 export type MakeRequest = (round: number) => Promise<Buffer>;
 
@@ -74,7 +77,6 @@ export async function timed(
   pairs: number,
   kinds: readonly [MakeRequest, MakeRequest],
 ): Promise<Timing> {
-  const WARM = 10;
   const socket = connect({ path: socketPath });
   await once(socket, "connect");
   const times: [number[], number[]] = [[], []];

@@ -1,4 +1,5 @@
-// What must take the same time, told apart or not: somebody and nobody, a full queue and an empty one, a spent token and another.
+// What must take the same time, told apart or not: somebody and nobody, a full queue and an empty one, a spent token and others.
+import { fileURLToPath } from "node:url";
 import { randomBytes } from "../../src/crypto/random.ts";
 import { TOKEN_SLOT_LENGTH, replyLength } from "../../src/wire/frame.ts";
 import type { OperationName } from "../../src/wire/operations.ts";
@@ -10,27 +11,33 @@ import { TestMember } from "../services/delivery/test-member.ts";
 import { TestQueue } from "../services/queue/test-queue.ts";
 import { spawnHouse, type SpawnedHouse } from "../spawn-house.ts";
 import { freshName, NotedHouse } from "./noted-house.ts";
-import { differs, timed, type MakeRequest, type Timing } from "./timing.ts";
+import { differs, timed, WARM, type MakeRequest, type Timing } from "./timing.ts";
 
-const WARM = 10;
+const unsteady = fileURLToPath(new URL("./unsteady-process.ts", import.meta.url));
 /** Connection packages that an account may leave at once. */
 const PACKAGES = 64;
 /** Messages that wait in the full queue: more than one reply holds. */
 const WAITING = 20;
+/** Pairs that are enough to see what a house that answers at once shows. */
+const CONTROL_PAIRS = 60;
 
-export interface TimingReport {
-  readonly pairs: number;
+export interface Comparisons {
   readonly found_not_found: Timing;
   readonly full_empty: Timing;
   /** A token that was spent and one that nobody has signed: both are refused with 401. */
   readonly spent_invalid: Timing;
-  /** Known: the status tells it as well. */
+  /** The status tells these apart as well. */
   readonly spent_unspent: Timing;
-  /** A refusal before the work and the work: must be told apart. */
-  readonly control: Timing;
-  /** Which of those that must not be told apart are. */
+  /** A refusal before any work, and the work. */
+  readonly refused_served: Timing;
+}
+
+export interface TimingReport extends Comparisons {
+  readonly pairs: number;
   readonly told_apart: readonly string[];
-  readonly control_told_apart: boolean;
+  /** The same in a house that answers as soon as it can. */
+  readonly control: Comparisons;
+  readonly control_told_apart: readonly string[];
 }
 
 const whole = (body: Buffer): Buffer => Buffer.concat([httpHead(body.length), body]);
@@ -42,52 +49,39 @@ async function lookups(house: SpawnedHouse, raw: RawHouse, count: number): Promi
   return tokens;
 }
 
-export async function timings(pairs: number): Promise<TimingReport> {
-  const house = await spawnHouse();
+async function compared(pairs: number, program?: string): Promise<Comparisons> {
+  const house = await spawnHouse(program === undefined ? {} : { program });
   try {
     const noted = await NotedHouse.open(house);
     const { raw, services } = noted;
     const build = <N extends OperationName>(request: Omit<RawRequest<N>, "now">): Buffer =>
       whole(sealRequest(raw.to, { now: house.now(), ...request }).body);
-    // one lookup a pair is refused in two of the comparisons, and free
-    const tokens = await lookups(house, raw, (pairs + WARM) * 5);
+    const tokens = await lookups(house, raw, (pairs + WARM) * 4 + 1);
     const token = (): Buffer => {
       const taken = tokens.pop();
       if (taken === undefined) throw new Error("no tokens left");
       return taken;
     };
     const user = await TestUser.register(services, freshName());
-    const stock = async (round: number): Promise<void> => {
-      if (round % (PACKAGES - 2) !== 0) return;
-      await user.put(
-        Array.from({ length: PACKAGES }, () => user.package()),
-        user.package(1),
-      );
-    };
     const lookup = (name: Uint8Array, slot: Uint8Array): Buffer =>
       build({ operation: "as.discover", request: { name }, token: slot });
-    const nobody = (): Buffer => Buffer.from(freshName());
     const found: MakeRequest = async (round) => {
-      await stock(round);
+      if (round % (PACKAGES - 2) === 0) {
+        const packages = Array.from({ length: PACKAGES }, () => user.package());
+        await user.put(packages, user.package(1));
+      }
       return lookup(user.name, token());
     };
-    const small = replyLength("small");
-    const run = (length: number, ...kinds: [MakeRequest, MakeRequest]): Promise<Timing> =>
-      timed(house.socketPath, length, pairs, kinds);
-
-    const foundNotFound = await run(small, found, async () => lookup(nobody(), token()));
     const used = token();
     await raw.ask({ operation: "as.discover", request: { name: user.name }, token: used });
     const spent: MakeRequest = async () => lookup(user.name, used);
-    const invalid = (): Buffer => {
+    const invalid: MakeRequest = async () => {
       const bad = Buffer.from(used);
       bad.set(randomBytes(32), 2);
-      return bad;
+      return lookup(user.name, bad);
     };
-    const spentInvalid = await run(small, spent, async () => lookup(user.name, invalid()));
-    const spentUnspent = await run(small, spent, found);
-    const none = Buffer.alloc(TOKEN_SLOT_LENGTH);
-    const control = await run(small, async () => lookup(user.name, none), found);
+    const nobody: MakeRequest = async () => lookup(Buffer.from(freshName()), token());
+    const refused: MakeRequest = async () => lookup(user.name, Buffer.alloc(TOKEN_SLOT_LENGTH));
 
     const alice = await TestMember.found(services);
     const bob = await TestMember.create(services);
@@ -103,18 +97,35 @@ export async function timings(pairs: number): Promise<TimingReport> {
           request: { queueId, acknowledge: 0, wait: 0 },
           signer: keySigner(owner.secretKey),
         });
-    const fullEmpty = await run(replyLength("medium"), reading(bob.queue), reading(empty));
-    noted.close();
-    const hidden = { found_not_found: foundNotFound, full_empty: fullEmpty, spent_invalid: spentInvalid };
-    return {
-      pairs,
-      ...hidden,
-      spent_unspent: spentUnspent,
-      control,
-      told_apart: Object.entries(hidden).flatMap(([name, timing]) => (differs(timing) ? [name] : [])),
-      control_told_apart: differs(control),
+    const run = (length: number, ...kinds: [MakeRequest, MakeRequest]): Promise<Timing> =>
+      timed(house.socketPath, length, pairs, kinds);
+    const [small, medium] = [replyLength("small"), replyLength("medium")];
+    const comparisons = {
+      found_not_found: await run(small, found, nobody),
+      full_empty: await run(medium, reading(bob.queue), reading(empty)),
+      spent_invalid: await run(small, spent, invalid),
+      spent_unspent: await run(small, spent, found),
+      refused_served: await run(small, refused, found),
     };
+    noted.close();
+    return comparisons;
   } finally {
     await house.remove();
   }
+}
+
+const toldApart = (comparisons: Comparisons): string[] =>
+  Object.entries(comparisons).flatMap(([name, timing]) => (differs(timing as Timing) ? [name] : []));
+
+/** At most 300 pairs: a spawned house prints so many invitations. */
+export async function timings(pairs: number): Promise<TimingReport> {
+  const comparisons = await compared(pairs);
+  const control = await compared(Math.min(pairs, CONTROL_PAIRS), unsteady);
+  return {
+    pairs,
+    ...comparisons,
+    told_apart: toldApart(comparisons),
+    control,
+    control_told_apart: toldApart(control),
+  };
 }
