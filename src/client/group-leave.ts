@@ -23,6 +23,24 @@ export async function leave(parts: Parts, held: HeldGroup): Promise<void> {
   await goOnLeaving(parts, held);
 }
 
+/**
+ * Ends the group here and has the house drop what still comes from it, which nobody but this client learns: the others go
+ * on seeing a member.
+ */
+export async function block(parts: Parts, held: HeldGroup): Promise<void> {
+  const { blocklist, events, inbox } = parts;
+  const { groupId, mls } = held.state;
+  const own = mls?.members().find(({ leafIndex }) => leafIndex === mls.ownLeaf);
+  if (own === undefined) throw new ClientError("group/not-member");
+  await blocklist.tell(inbox);
+  await allOrNothing(parts, async () => {
+    blocklist.add(inbox.tagOf(own.pseudonym));
+    events.add("leftGroup", { groupId });
+    await keep(parts, held, endedGroup(held.state), events.entry(), blocklist.entry());
+  });
+  await blocklist.tell(inbox);
+}
+
 /** Asks to be removed unless that waits already: a proposal ends with its epoch. */
 export async function goOnLeaving(parts: Parts, held: HeldGroup): Promise<void> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {

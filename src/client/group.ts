@@ -4,7 +4,7 @@ import { groupMessageKinds } from "../wire/documents.ts";
 import type { Contact } from "./contacts.ts";
 import { ClientError } from "./errors.ts";
 import { change } from "./group-commit.ts";
-import { leave } from "./group-leave.ts";
+import { block, leave } from "./group-leave.ts";
 import { enqueue, flush } from "./group-outbox.ts";
 import { healths, introductionOf } from "./group-record.ts";
 import type { HeldGroup } from "./groups.ts";
@@ -165,6 +165,14 @@ export class Group {
    */
   async leave(): Promise<void> {
     await this.#turn.take(() => leave(this.#parts, this.#held));
+  }
+
+  /**
+   * Wants nothing from this group any more: it ends here, the house drops what is sent to this member, and nobody is told.
+   * For a group that one was drawn into; who leaves in peace calls `leave`. Being added anew is another membership.
+   */
+  async block(): Promise<void> {
+    await this.#turn.take(() => block(this.#parts, this.#held));
   }
 
   /** Removes everybody and ends the group. ClientError `group/not-admin`. */

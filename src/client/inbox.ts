@@ -179,12 +179,18 @@ export class Inbox {
     await this.#change(next, () => this.#session.sections.save(this.entry()));
   }
 
+  /**
+   * What all handles of an own leaf have in them. Found again from the group's own leaf, so it need not be kept; the house,
+   * which knows pseudonyms too, sees no relation.
+   */
+  tagOf(pseudonym: Uint8Array): Uint8Array {
+    return derive(Buffer.alloc(16), "handleTag", this.#own.ownerSeed, pseudonym);
+  }
+
   /** A fresh sealed handle of this queue for each own leaf, at most 32, named by the leaf's pseudonym. */
   async mintHandles(pseudonyms: readonly Uint8Array[]): Promise<Uint8Array[]> {
-    const { queueId, ownerSeed } = this.#own;
-    // Found again from the group's own leaf, so it need not be kept; the house, which knows pseudonyms too, sees no relation.
-    const tags = pseudonyms.map((pseudonym) => derive(Buffer.alloc(16), "handleTag", ownerSeed, pseudonym));
-    const request = { queueId, generation: 0, tags };
+    const tags = pseudonyms.map((pseudonym) => this.tagOf(pseudonym));
+    const request = { queueId: this.queueId, generation: 0, tags };
     return this.#session.call(
       { operation: "qs.mintHandles", circuit: QUEUE, request, signer: this.signRequest },
       ({ handles }) => {

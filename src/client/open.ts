@@ -3,6 +3,7 @@ import { randomBelow } from "../crypto/random.ts";
 import { ArenaPool } from "../memory/arena.ts";
 import { Account } from "./account.ts";
 import { Aliases } from "./aliases.ts";
+import { Blocklist } from "./blocklist.ts";
 import { makeCall } from "./call.ts";
 import { TacetClient } from "./client.ts";
 import { Connects } from "./connects.ts";
@@ -89,6 +90,7 @@ export async function openParts(options: OpenClientOptions): Promise<{ parts: Pa
       account,
       people,
       inbox: new Inbox(session, account),
+      blocklist: new Blocklist(session),
       series: new ItemSeries(session),
       keyPackages: new KeyPackages(session),
       contacts: new Contacts(session, people),

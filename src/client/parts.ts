@@ -1,6 +1,7 @@
 // The parts of one client, as those that work across them are given them.
 import type { Account } from "./account.ts";
 import type { Aliases } from "./aliases.ts";
+import type { Blocklist } from "./blocklist.ts";
 import type { Connects } from "./connects.ts";
 import type { Contacts } from "./contacts.ts";
 import type { EventLog } from "./events.ts";
@@ -18,6 +19,7 @@ export interface Parts {
   readonly account: Account;
   readonly tokens: Tokens;
   readonly inbox: Inbox;
+  readonly blocklist: Blocklist;
   readonly series: ItemSeries;
   readonly keyPackages: KeyPackages;
   readonly people: People;
@@ -31,8 +33,8 @@ export interface Parts {
 
 /** Runs `work`, which changes parts in memory and then saves them; when it throws, memory is as before. */
 export async function allOrNothing<T>(parts: Parts, work: () => Promise<T>): Promise<T> {
-  const { account, series, keyPackages, people, contacts, connects, aliases, events } = parts;
-  const restore = [account, series, keyPackages, people, contacts, connects, aliases, events].map((part) =>
+  const { account, blocklist, series, keyPackages, people, contacts, connects, aliases, events } = parts;
+  const restore = [account, blocklist, series, keyPackages, people, contacts, connects, aliases, events].map((part) =>
     part.snapshot(),
   );
   try {
