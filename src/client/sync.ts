@@ -96,7 +96,7 @@ async function unlessLacking(work: () => Promise<void>): Promise<void> {
  * from being read.
  */
 export async function resume(parts: Parts): Promise<void> {
-  await parts.blocklist.tell(parts.inbox);
+  await unlessLacking(() => parts.blocklist.tell(parts.inbox));
   await enterGroups(parts);
   if (parts.account.registered) await tellContacts(parts);
   for (const held of parts.groups.all) {
