@@ -21,7 +21,7 @@ export const events = {
   "store-reopened": "the store was closed and reopened after a write error",
   "store-failed": "the store stopped: writes are refused",
   "rollback-accepted": "the state was set back and taken as it is: tokens, key packages and ratchets of then are void",
-  "upkeep-failed": "keys or expiry could not be brought up to date: tried again in a few seconds",
+  "upkeep-failed": "keys, expiry or erasure could not be brought up to date: tried again soon",
   "issuer-failed": "an external issuer's directory could not be had: its known keys stay, it is asked again in minutes",
   "tor-lost": "tor is gone: trying to reach it again",
   "tor-back": "tor is back: onion service published again",

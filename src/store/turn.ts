@@ -4,8 +4,8 @@ import { KEY_LENGTH } from "./driver.ts";
 import type { Machinery } from "./transaction.ts";
 
 // Records, and bytes of values, that are moved in one batch: others wait no longer for it than for one of their own.
-const AT_ONCE = 128;
-const BYTES_AT_ONCE = 128 << 10;
+const AT_ONCE = 256;
+const BYTES_AT_ONCE = 256 << 10;
 
 /**
  * Runs one turn, or ends the one that was interrupted. `quiet` resolves when all work that is under way now has ended:

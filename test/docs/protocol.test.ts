@@ -72,6 +72,7 @@ describe("docs/PROTOCOL.md", () => {
     const own = [
       "recordName",
       "recordValue",
+      "recordTurn",
       "recordChain",
       "sequenceOffset",
       "groupState",
