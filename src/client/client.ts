@@ -165,7 +165,7 @@ export class TacetClient {
 
   /**
    * Nothing of this person comes through any more, without a word to it or to the server; all other contacts are told how
-   * this client is reached from now on. ClientError `contact/unknown`.
+   * this client is reached from now on. A profile has to be set again. ClientError `contact/unknown`.
    */
   block(name: string): Promise<void> {
     return this.#alone(() => block(this.#parts, name));

@@ -224,6 +224,21 @@ describe("scenario: people", function () {
     await assert.rejects(alice.client.account.setProfile(long), { code: "account/profile" });
   });
 
+  it("[9.5] presence and what was read are told only when the app asks", async () => {
+    const [alice, bob] = await two();
+    assert.deepEqual(await bob.sync(), []);
+    await alice.group.tell("presence", "here");
+    await alice.group.tell("read", "up to 3");
+    const events = (await bob.sync()).map((event) =>
+      event.kind === "presence" || event.kind === "read" ? [event.kind, event.from, event.text] : [event.kind],
+    );
+    assert.deepEqual(events, [
+      ["presence", alice.client.name, "here"],
+      ["read", alice.client.name, "up to 3"],
+    ]);
+    await assert.rejects(alice.group.tell("read", "x".repeat(257)), { code: "client/text-length" });
+  });
+
   it("[6.18] an alias is asked, and accepting tells whose it is", async () => {
     const [alice, bob] = [await known("alice"), await known("bob")];
     await alice.client.account.createAlias(`mask${count}`, 7);
