@@ -21,10 +21,9 @@ export interface DiskReport {
   readonly canaries: number;
   /** Places in files where eight bytes of a canary are, in any form, and words of our own: the names of rooms. */
   readonly found: number;
-  /** Canaries of which the same search finds something where each was written once, in one of its forms. */
+  /** Every canary and word was written once, in one of its forms: how many of these places the same search finds. */
   readonly control_found: number;
-  /** How many kinds of canary were written. */
-  readonly control_kinds: number;
+  readonly control_planted: number;
   readonly audit: Audit;
 }
 
@@ -35,6 +34,8 @@ function copyOf(dir: string): string {
   return copy;
 }
 
+/** Random bytes between two planted ones. */
+const BETWEEN = 32;
 /** As words of their own, longer ones come in no random file. */
 const searchedRooms = roomNames.filter((room) => room.length > 8);
 
@@ -60,24 +61,35 @@ export async function disk(dataDir: string, all: readonly Canary[]): Promise<Dis
   const copy = copyOf(dataDir);
   try {
     const { kinds, files, bytes } = searched(copy, canaries);
-    const planted = canaries.map(({ kind, bytes: whole }, i) => {
-      const forms = formsOf(whole);
-      return { kind, form: forms[i % forms.length]!.bytes };
+    const words = searchedRooms.map((room) => Buffer.from(room));
+    const forms = canaries.map(({ bytes: whole }, i) => {
+      const all = formsOf(whole);
+      return all[i % all.length]!.bytes;
     });
-    const rooms = roomNames.map((room) => Buffer.from(room));
-    const between = (): Buffer => randomBytes(32);
-    const written = [...planted.map(({ form }) => form), ...rooms].flatMap((bytesOf) => [bytesOf, between()]);
-    writeFileSync(join(copy, "planted"), Buffer.concat(written));
-    const control = new Set(searched(copy, canaries).kinds);
+    const places: (readonly [from: number, to: number])[] = [];
+    let at = 0;
+    const parts = forms.flatMap((form) => {
+      places.push([at, at + form.length]);
+      at += form.length + BETWEEN;
+      return [form, randomBytes(BETWEEN)];
+    });
+    const planted = Buffer.concat([...parts, ...words]);
+    const scanner = new Scanner(canaries);
+    scanner.scan(planted, 0, { start: 0, end: planted.length, access: "", name: "planted" });
+    const hits = scanner.hits.map(({ address, length }) => [address, address + length] as const);
+    const seen = places.filter(([from, to]) => hits.some(([first, last]) => first < to && last > from));
+    writeFileSync(join(copy, "planted"), planted);
+    const inFiles = searched(copy, canaries).kinds.length;
+    const seenWords = searchedRooms.filter((room) => planted.includes(room));
     const audit = await auditStore(dataDir);
-    const kindsWritten = new Set([...canaries.map(({ kind }) => kind), ...searchedRooms.map((room) => `room ${room}`)]);
     return {
       files,
       bytes,
       canaries: canaries.length,
       found: kinds.length,
-      control_found: control.size,
-      control_kinds: kindsWritten.size,
+      // what is found in the planted bytes must also be found when they are one of the files
+      control_found: inFiles > kinds.length ? seen.length + seenWords.length : 0,
+      control_planted: places.length + searchedRooms.length,
       audit,
     };
   } finally {

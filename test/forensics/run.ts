@@ -23,7 +23,7 @@ function lines({ memory, disk, wire, linkability }: Report): string[] {
     `  control    ${memory.control_found} operations are found in a house that keeps copies`,
     `  load       ${memory.load.requests} requests meanwhile: ${memory.load.found} fragments of earlier ones, ${memory.load.of_load} of ${memory.load.in_flight} under way (control ${memory.load.control_of_load})`,
     ...memory.where.map((line) => `  where      ${line}`),
-    `disk         ${disk.found} places in ${disk.files} files of ${disk.bytes} bytes; control ${disk.control_found} of ${disk.control_kinds}`,
+    `disk         ${disk.found} places in ${disk.files} files of ${disk.bytes} bytes; control ${disk.control_found} of ${disk.control_planted}`,
     `  deleted    ${disk.deleted_opened} of ${disk.deleted} deleted records open from an earlier image with the master key (${Object.entries(
       disk.opened,
     )

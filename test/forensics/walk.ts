@@ -53,6 +53,10 @@ async function queues(house: NotedHouse): Promise<void> {
   await queue.ask();
   await queue.refresh(1, randomBytes(32));
   await queue.rotate(queue.friendshipToken, randomBytes(32));
+  const { queueId, owner } = queue;
+  await house.ask("qs.revokeHandles", { queueId, generation: 1 }, owner);
+  const digests = Buffer.concat(Array.from({ length: 3 }, () => randomBytes(16)).toSorted((a, b) => a.compare(b)));
+  await house.ask("qs.block", { queueId, number: 1, salt: randomBytes(32), digests }, owner);
   await queue.remove();
 }
 
