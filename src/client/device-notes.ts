@@ -7,6 +7,7 @@ import { contactNote, deviceNote, deviceNoteKinds, friendship, OFFER_BODY_MAX } 
 import type { TokenClass } from "../wire/operations.ts";
 import { readCredential } from "./credentials.ts";
 import { sealed } from "./friends.ts";
+import { keepLocked } from "./keep.ts";
 import { keepFriendship, type Offer } from "./offers.ts";
 import type { Parts } from "./parts.ts";
 
@@ -18,7 +19,7 @@ const SHARES: readonly (readonly [TokenClass, number])[] = [
   ["deliver", 15],
   ["deliver", 15],
 ];
-const PER_NOTE = 2;
+const PER_NOTE = 4;
 /** In front of a note's body. */
 const HEAD = 5;
 
@@ -48,8 +49,12 @@ export function leaveContacts(parts: Parts): void {
       verified: verified ? 1 : 0,
     })),
   );
-  for (let i = 0; i < notes.length; i += PER_NOTE)
-    leave(parts, "contact", encode(contactNotes, notes.slice(i, i + PER_NOTE), lockedAlloc));
+  for (let rest = notes; rest.length > 0;) {
+    let some = rest.slice(0, PER_NOTE);
+    while (some.length > 1 && contactNotes.size(some) > OFFER_BODY_MAX - HEAD) some = some.slice(0, -1);
+    leave(parts, "contact", encode(contactNotes, some, lockedAlloc));
+    rest = rest.slice(some.length);
+  }
   leaveProfile(parts);
 }
 
@@ -93,7 +98,7 @@ export async function takeNote(parts: Parts, { from, body }: Offer): Promise<voi
     } else if (kind === deviceNoteKinds.profile) {
       const { profileKey, version } = decode(profileNote, note);
       if (version >= account.record.profileVersion)
-        account.put({ profileKey: Buffer.from(profileKey), profileVersion: version });
+        account.put({ profileKey: keepLocked(profileKey), profileVersion: version });
     }
   } catch (error) {
     if (!(error instanceof Error && "code" in error && /^(?:wire|contact|store)\//.test(String(error.code))))

@@ -62,7 +62,7 @@ describe("client/people", () => {
     const reset = make(2, [two], recovery, first);
     /** Somebody to whom `one` is alice, with the list it came with; and what was told. */
     const knowing = (list?: Buffer) => {
-      const people = new People({ domain } as Session, { registered: false } as Account);
+      const people = new People({ domain } as unknown as Session, { registered: false } as Account);
       const events = new EventLog({} as Session);
       people.pin(as(one), list);
       const told = () => events.give().map(({ kind }) => Object.entries(eventKinds).find(([, n]) => n === kind)?.[0]);

@@ -27,7 +27,8 @@ describe("docs/src/client/README.md", () => {
 
   it("has every event, and no other", () => {
     const named = rows("event").map(([name]) => name);
-    assert.deepEqual(named.toSorted(), Object.keys(eventKinds).toSorted());
+    assert.deepEqual(new Set(named), new Set(Object.keys(eventKinds)));
+    assert.equal(named.length, Object.keys(eventKinds).length);
   });
 });
 
