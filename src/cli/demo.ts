@@ -10,7 +10,7 @@ import { tcpListeners } from "../../tor/sockets.ts";
 import { torTransport } from "../../tor/transport.ts";
 import { searchDirectory, searchPlanted } from "./demo/disk-search.ts";
 import { startHouse, type HouseProcess } from "./demo/house-process.ts";
-import { seen } from "./demo/seen.ts";
+import { seen } from "./seen.ts";
 import { tell } from "./demo/story.ts";
 import { stopSignal } from "./start.ts";
 

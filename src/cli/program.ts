@@ -8,6 +8,7 @@ import { readChecked } from "./checked.ts";
 import type { Houses } from "./houses.ts";
 import { init } from "./init.ts";
 import { invite } from "./invite.ts";
+import { printOperations } from "./operations.ts";
 import { start, stopSignal } from "./start.ts";
 import { exits, report, tell, type Terminal } from "./terminal.ts";
 
@@ -99,6 +100,10 @@ export async function run(args: readonly string[], options: ProgramOptions): Pro
   ).action(() => {
     if (!check(terminal)) exit = exits.missing;
   });
+  command(
+    "operations",
+    "Print all that can be asked of a house: by whom, for which token, in which sizes and limits.",
+  ).action(() => printOperations(terminal));
   command(
     "audit",
     "Say what the house's files show to who has the disk and no key. Works on a copy, the house may run.",

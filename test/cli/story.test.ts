@@ -3,9 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { searchDirectory, searchPlanted } from "../../src/cli/demo/disk-search.ts";
-import { seen } from "../../src/cli/demo/seen.ts";
 import { tell } from "../../src/cli/demo/story.ts";
-import { operations } from "../../src/wire/operations.ts";
 import { startTestHouse } from "../house.ts";
 
 describe("cli/demo/story", function () {
@@ -43,9 +41,5 @@ describe("cli/demo/story", function () {
       await house.stop();
       await rm(dir, { recursive: true, force: true });
     }
-  });
-
-  it("has words for every operation", () => {
-    assert.deepEqual(Object.keys(seen).toSorted(), Object.keys(operations).toSorted());
   });
 });

@@ -90,6 +90,7 @@ export const folders: readonly Folder[] = [
     house: [
       "src/main.ts",
       "src/client",
+      "src/wire",
       "src/config",
       "src/hardening",
       "src/observe",
