@@ -32,9 +32,10 @@ describe("forensics", () => {
     assert.ok(report.disk.audit.records > 100);
   });
 
-  it("disk: what was deleted and still opens is told", () => {
-    const { deleted, deleted_opened: opened, deleted_control_opened: stayed } = report.disk;
-    assert.ok(deleted > 10 && opened <= deleted && stayed > 0, JSON.stringify(report.disk.opened));
+  it("disk: what was deleted opens no more, and all of it with the erasable keys of then", () => {
+    const { deleted, deleted_opened: opened, deleted_control_opened: control } = report.disk;
+    assert.ok(deleted > 10 && control === deleted, `${control} of ${deleted}`);
+    assert.equal(opened, 0, JSON.stringify(report.disk.opened));
   });
 
   it("wire: five shapes, one path, one set of headers, no circuit of two; time tells nothing", () => {
