@@ -2,11 +2,11 @@
 import { openInto, SEAL_OVERHEAD, sealInto } from "../crypto/aead.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { Fault } from "../fault.ts";
-import { equal, wipe } from "../memory/locked.ts";
+import { equal, isZero, wipe } from "../memory/locked.ts";
 import { inspectKeyPackage, makeKeyPackage, PRIVATE_KEYS_LENGTH } from "../mls/key-package.ts";
 import { readWelcome } from "../mls/messages.ts";
 import { PSEUDONYM_LENGTH } from "../mls/suite.ts";
-import { bytes, decode, encode, fixed, list, struct, u48, u8, type ValueOf } from "../wire/codec.ts";
+import { bytes, fixed, list, struct, u48, u8, type ValueOf } from "../wire/codec.ts";
 import * as documents from "../wire/documents.ts";
 import type { Account } from "./account.ts";
 import { freshCircuit, QUEUE } from "./circuits.ts";
@@ -85,6 +85,8 @@ export class KeyPackages {
   async publish(account: Account, inbox: Inbox): Promise<void> {
     const { call, sections, clock } = this.#session;
     const now = clock();
+    // the house and members see lifetimes in leaves: to the second, they would tell which were published together
+    const today = now - (now % DAY);
     const pseudonyms = Array.from({ length: PUBLISHED + 1 }, () => randomBytes(PSEUDONYM_LENGTH));
     const handles = await inbox.mintHandles(pseudonyms);
     const published: { notAfter: number; sealed: Buffer }[] = [];
@@ -92,8 +94,8 @@ export class KeyPackages {
     for (const [i, handle] of handles.entries()) {
       const pseudonym = pseudonyms[i]!;
       const lastResort = i === PUBLISHED;
-      const notAfter = now + LIFETIME;
-      const own = await makeKeyPackage({ pseudonym, handle, notBefore: now - DAY, notAfter, lastResort });
+      const notAfter = today + LIFETIME;
+      const own = await makeKeyPackage({ pseudonym, handle, notBefore: today - DAY, notAfter, lastResort });
       const leaf = { pseudonym, leafKey: own.signaturePublicKey };
       const introduction = makeIntroduction(account.identity, account.sign, leaf, account.introducedList);
       const sealed = sealBundle({ keyPackage: own.keyPackage, introduction }, inbox.keyPackageKey);
@@ -179,15 +181,22 @@ export class KeyPackages {
 
 type Bundle = ValueOf<typeof documents.keyPackageBundle>;
 
+/** All are of one length: names and lists of clients are not, and who looked at both would know whose queue it is. */
+const BUNDLE_LENGTH = documents.SEALED_KEY_PACKAGE_MAX - SEAL_OVERHEAD;
+
 function sealBundle(bundle: Bundle, key: Uint8Array): Buffer {
-  const plain = encode(documents.keyPackageBundle, bundle, Buffer.alloc);
-  return sealInto(Buffer.alloc(plain.length + SEAL_OVERHEAD), plain, NO_AD, key);
+  const plain = Buffer.alloc(BUNDLE_LENGTH);
+  documents.keyPackageBundle.write(bundle, plain, 0);
+  return sealInto(Buffer.alloc(documents.SEALED_KEY_PACKAGE_MAX), plain, NO_AD, key);
 }
 
 function openBundle(sealed: Uint8Array, key: Uint8Array): Bundle {
-  const plain = Buffer.alloc(Math.max(0, sealed.length - SEAL_OVERHEAD));
+  const bytesOf = Buffer.alloc(Math.max(0, sealed.length - SEAL_OVERHEAD));
   try {
-    return decode(documents.keyPackageBundle, openInto(plain, sealed, NO_AD, key));
+    const reader = { bytes: openInto(bytesOf, sealed, NO_AD, key), offset: 0 };
+    const bundle = documents.keyPackageBundle.read(reader);
+    if (!isZero(reader.bytes.subarray(reader.offset))) throw new Error("padding");
+    return bundle;
   } catch {
     throw new ClientError("contact/unverified");
   }
