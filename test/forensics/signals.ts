@@ -169,7 +169,6 @@ const handlesIn = (entities: readonly Entity[]): Buffer[] =>
 /** What the server calls them. */
 export const nameSignal: Signal = setSignal("name", ({ ids }) => new Set(ids.map((id) => id.toString("hex"))));
 
-const PUBLISHED = "qs.publish";
 const lengths = (entities: readonly Entity[]): Signal[] => [
   ...rankSignals("length", entities, lengthsOf),
   ...rankSignals("padded length", entities, (entity) => {
@@ -195,7 +194,7 @@ export function signalsOf(entities: readonly Entity[], { opened }: Dump): Signal
     plainFields(entities),
     setSignal("stored together", (entity) => stored.get(entity) ?? new Set()),
     setSignal("day", ({ events }) => new Set(events.map(({ at }) => Math.floor(at / DAY)))),
-    ...lengths(entities).filter(({ name }) => !name.includes(PUBLISHED)),
+    ...lengths(entities),
     ...rankSignals("first", entities, ({ places }) => new Map(places.length > 0 ? [["came", places[0]!]] : [])),
   ];
 }
@@ -212,12 +211,6 @@ export function knownSignals(entities: readonly Entity[]): readonly (Signal & { 
       ...setSignal("same ten minutes", ({ events }) => new Set(events.map(({ at }) => Math.floor(at / 600)))),
       said: "known-limits.md: requests are as many, and come when, people do things",
     },
-    ...lengths(entities)
-      .filter(({ name }) => name.includes(PUBLISHED))
-      .map((signal) => ({
-        ...signal,
-        said: "leakage.md, Inside the running house: the length of a sealed KeyPackage",
-      })),
     ...rankSignals("number", entities, counts).map((signal) => ({
       ...signal,
       said: "known-limits.md: requests are as many, and come when, people do things",
