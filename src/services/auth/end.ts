@@ -46,6 +46,16 @@ export async function forgetQueue(call: Scope, userId: Uint8Array): Promise<void
   for (const partition of [today - 1, today]) call.tx.delete("targetUse", userId, { partition });
 }
 
+/** Forgets which batches the account has drawn: each can be drawn once more. The account's lock is held. */
+export function forgetIssuance(call: Scope, issuer: Pick<AuthToIssuer, "liveKeys">, userId: Uint8Array): void {
+  for (const { epoch, keyId } of issuer.liveKeys()) {
+    const name = call.arena.take(userId.length + keyId.length);
+    name.set(userId);
+    name.set(keyId, userId.length);
+    call.tx.delete("issuance", name, { partition: epoch });
+  }
+}
+
 /** Deletes everything there is about an account but that its name was given up. The account's lock is held. */
 export async function removeAccount(
   call: Scope,
@@ -62,12 +72,7 @@ export async function removeAccount(
   call.tx.deleteRange("clientChange", userId, 0, ALL);
   if (account.profile.length > 0) call.tx.delete("profile", account.profile);
   forgetUses(call, userId);
-  for (const { epoch, keyId } of issuer.liveKeys()) {
-    const name = call.arena.take(userId.length + keyId.length);
-    name.set(userId);
-    name.set(keyId, userId.length);
-    call.tx.delete("issuance", name, { partition: epoch });
-  }
+  forgetIssuance(call, issuer, userId);
   cancelEnd(call, account);
   call.tx.delete("account", userId);
 }

@@ -2,10 +2,10 @@
 import { verify } from "../../crypto/sign.ts";
 import { Fault } from "../../fault.ts";
 import { equal } from "../../memory/locked.ts";
-import type { Call, Handler } from "../ports.ts";
+import type { AuthToIssuer, Call, Handler } from "../ports.ts";
 import { nobody } from "./client.ts";
 import { digestOf, keepList, readList, requireNext } from "./client-list.ts";
-import { cancelEnd, forgetQueue } from "./end.ts";
+import { cancelEnd, forgetIssuance, forgetQueue } from "./end.ts";
 import { clientIdOf } from "./ids.ts";
 import { issueCredential, type Authority } from "./issue-credential.ts";
 import { loadName, loadOwn, placeOf } from "./names.ts";
@@ -49,10 +49,10 @@ export const recover: Handler<"as.recover"> = async ({ name }, call) => {
 
 /**
  * Replaces clients, packages, requests that wait and the profile; name and user id stay. Faults `account/clients`,
- * `auth/signature`, `account/limit`. The same reset again is answered again.
+ * `auth/signature`, `account/limit`. Its batches of tokens can be drawn anew. The same reset again is answered again.
  */
 export const reset =
-  (authority: Authority): Handler<"as.reset"> =>
+  (authority: Authority, issuer: Pick<AuthToIssuer, "liveKeys">): Handler<"as.reset"> =>
   async ({ name, clientKey, proof, clientList }, call) => {
     const { domain } = authority;
     const { userId, account } = await recovered(call, name);
@@ -101,5 +101,7 @@ export const reset =
       publications: [],
     });
     await forgetQueue(call, userId);
+    // The lost device has the tokens of this epoch. Once in thirty days at most, so an allowance at most doubles.
+    forgetIssuance(call, issuer, userId);
     return { userId, clientId: client.clientId, credential };
   };

@@ -29,7 +29,7 @@ export function makeAuthService(deps: { domain: Uint8Array; signer: AuthSigner; 
     "as.listClients": listClients,
     "as.renewCredential": renewCredential(authority),
     "as.recover": recover,
-    "as.reset": reset(authority),
+    "as.reset": reset(authority, issuer),
     "as.rename": rename(authority),
     "as.deleteAccount": deleteAccount(domain, issuer),
     "as.cancelDeletion": cancelDeletion,

@@ -35,6 +35,21 @@ describe("services/auth/reset", () => {
   };
   const stranger = { code: "auth/signature" };
 
+  it("lets each batch be drawn once more: the lost device has what was drawn before", async () => {
+    const draw = (byte: number, { keys, clientId } = user.first) =>
+      services.ask(
+        "as.issueTokens",
+        { userId: user.userId, clientId, tokenRequest: Buffer.concat([Buffer.of(4, 1), Buffer.alloc(32, byte)]) },
+        keys,
+      );
+    await draw(1);
+    await assert.rejects(draw(2), { code: "token/conflict" }); // control
+    const { client } = await reset();
+    await assert.rejects(draw(1), stranger);
+    await draw(2, client);
+    await assert.rejects(draw(3, client), { code: "token/conflict" });
+  });
+
   it("tells the recovery key's holder alone what the next list has to follow", async () => {
     const { userId, clientList: newest } = await recover();
     assert.deepEqual([userId, newest], [user.userId, user.list]);
