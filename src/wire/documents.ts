@@ -160,7 +160,14 @@ export const joinInfo = struct({
  */
 export const AUTHENTICATOR_LENGTH = 16;
 export const groupMessage = struct({ kind: u8, authenticator: fixed(AUTHENTICATOR_LENGTH), body: bytes(3072) });
-export const groupMessageKinds = { text: 1, introductions: 2, friendship: 3, presence: 4, read: 5, whoAreYou: 6 } as const;
+export const groupMessageKinds = {
+  text: 1,
+  introductions: 2,
+  friendship: 3,
+  presence: 4,
+  read: 5,
+  whoAreYou: 6,
+} as const;
 export const introductions = list(bytes(INTRODUCTION_MAX), 100);
 
 /** Everything a client must know of a server before it asks; signed by `directoryKey` (`directory`), same for everybody. */
