@@ -51,11 +51,13 @@ const care = struct({
   /** Attempts since it was good, and when the next one is due (unix seconds). */
   tries: u8,
   at: u48,
+  /** Attempts that found the group in the hands of somebody unknown here: they count for nothing but the time between. */
+  waited: u8,
   /** 1 more than the epoch in which the house says that the group is again; 0 for none. */
   back: u48,
 });
 export type Care = ValueOf<typeof care>;
-export const wellCare: Care = { health: healths.good, tries: 0, at: 0, back: 0 };
+export const wellCare: Care = { health: healths.good, tries: 0, at: 0, waited: 0, back: 0 };
 
 /** Keys of epochs before, with which the way to the group is found again after a reset. */
 const PAST_KEYS = 4;

@@ -15,6 +15,8 @@ import { catchUp } from "./read-queue.ts";
 
 /** Attempts, and how long after each the next one is made. Seconds. */
 const WAITS = [120, 600, 3600, 86_400, 86_400] as const;
+/** After how many of those that only have to wait the time between them grows no more: a day. */
+const WAITED_MAX = 3;
 /** Epochs that one attempt goes up, each for a token. */
 const STEPS = 32;
 /** What an attempt in a group of few members takes. */
@@ -47,20 +49,32 @@ export async function recover(parts: Parts, held: HeldGroup): Promise<void> {
     await lostStep(parts, held);
   }
   const { care } = held.state;
-  const wait = WAITS[care.tries];
-  if (wait === undefined) return give(parts, held);
+  const seconds = WAITS[care.tries];
+  if (seconds === undefined) return give(parts, held);
   // Counted before: an attempt that is broken off was one.
-  const next = { ...care, tries: care.tries + 1, at: session.clock() + wait + session.delay(wait) };
+  const next = { ...care, tries: care.tries + 1, at: later(parts, seconds) };
   await keep(parts, held, { ...held.state, care: next });
   // What waits is answered first: it may be the resync that an earlier attempt sent, or a message of before.
   if (pending !== undefined && (await deliver(parts, held).catch(passing)) === "done") {
     if (held.state.care.health === healths.good) return;
   }
-  if (await wayBack(parts, held)) return;
+  const way = await wayBack(parts, held);
+  if (way === "found") return;
+  if (way === "waits") return wait(parts, held);
   const epoch = await vote(parts, held);
   if (epoch === undefined) return;
   if (epoch === held.state.mls?.epoch) return settle(parts, held, held.state);
   await keep(parts, held, { ...held.state, care: { ...held.state.care, back: epoch + 1, at: session.clock() } });
+}
+
+const later = ({ session }: Parts, seconds: number): number => session.clock() + seconds + session.delay(seconds);
+
+// The house has a group of which nothing is wrong but that a newcomer made its epoch. No vote then: it may be sound; and no
+// attempt that counts, as the next commit of a member known here opens the way.
+async function wait(parts: Parts, held: HeldGroup): Promise<void> {
+  const { care } = held.state;
+  const waited = Math.min(care.waited + 1, WAITED_MAX);
+  await keep(parts, held, { ...held.state, care: { ...care, tries: 0, waited, at: later(parts, WAITS[waited]!) } });
 }
 
 // Without tokens there is no attempt, and none that counts.
@@ -102,9 +116,12 @@ async function startsOf(mls: ClientGroup, { keys, care }: GroupState): Promise<P
   return [own, ...keys.filter(({ epoch }, i) => i === 0 || (care.back > 0 && epoch + 1 >= care.back))];
 }
 
-async function wayBack(parts: Parts, held: HeldGroup): Promise<boolean> {
+/** `waits`: nothing is wrong with the house's group but that nobody known here made its epoch. */
+type Way = "found" | "waits" | "none";
+
+async function wayBack(parts: Parts, held: HeldGroup): Promise<Way> {
   const { mls } = held.state;
-  if (mls === undefined) return true;
+  if (mls === undefined) return "found";
   for (const start of await startsOf(mls, held.state)) {
     const reached = await climb(parts, held, mls, start);
     if (reached.epoch < mls.epoch && held.state.care.back === 0) continue;
@@ -112,11 +129,12 @@ async function wayBack(parts: Parts, held: HeldGroup): Promise<boolean> {
     if (info === undefined) continue;
     if (reached.epoch === mls.epoch && start.epoch === mls.epoch) {
       await settle(parts, held, await withProposals(held.state, info.proposals));
-      return true;
+      return "found";
     }
-    if (await resync(parts, held, mls, info, reached.groupKey)) return true;
+    const way = await resync(parts, held, mls, info, reached.groupKey);
+    if (way !== "none") return way;
   }
-  return false;
+  return "none";
 }
 
 async function climb(parts: Parts, held: HeldGroup, mls: ClientGroup, start: PastKey): Promise<PastKey> {
@@ -138,20 +156,19 @@ async function climb(parts: Parts, held: HeldGroup, mls: ClientGroup, start: Pas
   return { epoch, groupKey, leaf };
 }
 
-// True when it is done; false when the house's epoch is of no use, as nobody can come back into it.
+// `none`: the house's epoch is of no use, as nobody can come back into it.
 async function resync(
   parts: Parts,
   held: HeldGroup,
   mls: ClientGroup,
   { groupInfo, tree, epoch }: EpochInfo,
   groupKey: Uint8Array,
-): Promise<boolean> {
+): Promise<Way> {
   const { session } = parts;
   const afterReset = held.state.care.back > 0 && epoch + 1 >= held.state.care.back;
-  const made: PendingCommit | undefined = await unlessRefused(() =>
-    mls.resync({ groupInfo, tree, now: session.clock(), afterReset }),
-  );
-  if (made === undefined) return false;
+  const offer = { groupInfo, tree, now: session.clock(), afterReset };
+  const made: PendingCommit | undefined = await unlessRefused(() => mls.resync(offer));
+  if (made === undefined) return mls.isOfStranger(offer) ? "waits" : "none";
   const { commit, groupInfo: nextInfo, nextGroupKey, next } = made;
   const { groupId } = held.state;
   const request = { groupId, groupKey, nextGroupKey, leaf: mls.ownLeaf, commit, groupInfo: nextInfo };
@@ -159,10 +176,10 @@ async function resync(
     next: next.serialize(),
   });
   const outcome = await unlessRefused(() => deliver(parts, held).catch(passing));
-  if (outcome !== "done") return outcome === "again";
+  if (outcome !== "done") return outcome === "again" ? "found" : "none";
   // The confirmation that the queue holds has told so already, unless the queue was full.
   if (held.state.care.health !== healths.good) await settle(parts, held, held.state);
-  return true;
+  return "found";
 }
 
 /** Takes a leaf anew in the epoch of now, which ends with that, and with it what cannot be taken in. */

@@ -1,6 +1,7 @@
 // External commits (RFC 9420 section 12.4.3.2): a member that lost step takes a new leaf in place of its own, and the
 // second of a connection comes in without being added.
 import { joinGroupExternal, type GroupContext, type GroupInfo, type RatchetTree } from "ts-mls";
+import { Fault } from "../fault.ts";
 import { writeGroupInfo, type MadeCommit } from "./client-commit.ts";
 import { fresh, ownLeafOf, treeOf, type Held } from "./client-state.ts";
 import { allowed, guarded, sameBytes, valid } from "./codec.ts";
@@ -71,31 +72,54 @@ export function checkTreeOf(context: GroupContext, tree: PublicTree, senderKey: 
   allowed(!connection || tree.memberCount <= 2);
 }
 
-/** One's own new leaf, with pseudonym and signature key of the old one. Throws Fault `group/policy`, `group/invalid`. */
-export async function makeResync(held: Held, request: ResyncRequest): Promise<MadeCommit> {
+interface Checked {
+  readonly offered: Offered;
+  /** Whether this client's own tree holds who signed the offer. */
+  readonly known: boolean;
+}
+
+function checkResync(held: Held, request: ResyncRequest): Checked {
   const { mls } = held;
-  const { handle, now, afterReset = false } = request;
   const offered = checkOffer(request, senderKeyOf(mls.groupContext));
   const { groupContext } = offered.info;
   valid(sameBytes(groupContext.groupId, mls.groupContext.groupId));
   allowed(policyOf(groupContext).connection === policyOf(mls.groupContext).connection);
   const own = ownLeafOf(mls);
-  const pseudonym = pseudonymOf(own);
-  const former = offered.tree.leafOf(pseudonym);
+  const former = offered.tree.leafOf(pseudonymOf(own));
   const formerLeaf = former === undefined ? undefined : offered.tree.leaf(former);
   valid(formerLeaf !== undefined && sameBytes(formerLeaf.signaturePublicKey, own.signaturePublicKey));
-  // Leaves can be copied into a tree, and a GroupInfo signed by a leaf that was put beside them: the house could make a
-  // whole group that way. What a member signed whom one knew is from a group that this member was in (12.4.3.1).
   const ours = treeOf(held);
-  const signer = offered.tree.leaf(offered.info.signer);
-  allowed(signer !== undefined && ours.holdsSignatureKey(signer.signaturePublicKey));
   // A group that goes back takes back Adds only: somebody who is not in one's own tree was removed since; and no roles.
   if (groupContext.epoch < mls.groupContext.epoch) {
-    allowed(afterReset && samePolicy(policyOf(groupContext), policyOf(mls.groupContext)));
+    allowed(request.afterReset === true && samePolicy(policyOf(groupContext), policyOf(mls.groupContext)));
     for (const [, leaf] of offered.tree.leaves()) allowed(ours.holdsSignatureKey(leaf.signaturePublicKey));
   }
+  const signer = offered.tree.leaf(offered.info.signer);
+  return { offered, known: signer !== undefined && ours.holdsSignatureKey(signer.signaturePublicKey) };
+}
+
+/** True for an offer that `makeResync` refuses for nothing but that this client's own tree does not hold its signer. */
+export function isOfStranger(held: Held, request: ResyncRequest): boolean {
+  try {
+    return !checkResync(held, request).known;
+  } catch (error) {
+    if (error instanceof Fault) return false;
+    throw error;
+  }
+}
+
+/** One's own new leaf, with pseudonym and signature key of the old one. Throws Fault `group/policy`, `group/invalid`. */
+export async function makeResync(held: Held, request: ResyncRequest): Promise<MadeCommit> {
+  const { mls } = held;
+  const { handle, now } = request;
+  const { offered, known } = checkResync(held, request);
+  // Leaves can be copied into a tree, and a GroupInfo signed by a leaf that was put beside them: the house could make a
+  // whole group that way. What a member signed whom one knew is from a group that this member was in (12.4.3.1).
+  allowed(known);
+  const own = ownLeafOf(mls);
+  const newcomer = { pseudonym: pseudonymOf(own), handle: handle ?? handleOf(own), now };
   const signatureKeys = { publicKey: own.signaturePublicKey, signKey: Uint8Array.from(mls.signaturePrivateKey) };
-  const made = await enter(offered, { pseudonym, handle: handle ?? handleOf(own), now }, signatureKeys, true);
+  const made = await enter(offered, newcomer, signatureKeys, true);
   // what the old leaf could open
   return { ...made, consumed: [mls.keySchedule.initSecret, ...Object.values(mls.privatePath.privateKeys)] };
 }

@@ -11,7 +11,14 @@ import { varLenDataEncoder } from "ts-mls/codec/variableLength.js";
 import type { SignaturePurpose } from "../crypto/labels.ts";
 import { sign, SIGNATURE_LENGTH } from "../crypto/sign.ts";
 import { makeCommit, type CommitRequest, type MadeCommit } from "./client-commit.ts";
-import { checkTreeOf, makeJoin, makeResync, type JoinRequest, type ResyncRequest } from "./client-external.ts";
+import {
+  checkTreeOf,
+  isOfStranger,
+  makeJoin,
+  makeResync,
+  type JoinRequest,
+  type ResyncRequest,
+} from "./client-external.ts";
 import { makeLeave, takeProposal } from "./client-proposals.ts";
 import { takeApplication, takeCommit } from "./client-receive.ts";
 import { openRecovery } from "./client-recovery.ts";
@@ -195,6 +202,14 @@ export class ClientGroup {
    */
   async resync(request: ResyncRequest): Promise<PendingCommit> {
     return pendingOf(await makeResync(this.#held, request));
+  }
+
+  /**
+   * Whether `resync` refuses a group for nothing but that its last committer is none whom this client knows: one who was
+   * added since, or whom the house made up. The next commit of another member decides it.
+   */
+  isOfStranger(request: ResyncRequest): boolean {
+    return isOfStranger(this.#held, request);
   }
 
   /**

@@ -166,7 +166,13 @@ describe("resync of a client", function () {
     await world.step(alice!, { joiners: 1 });
     await world.step(world.clients.at(-1)!);
     await assert.rejects(stuck!.resync({ ...world.offer, now }), { code: "group/policy" });
+    assert.ok(stuck!.isOfStranger({ ...world.offer, now }));
+    // Whatever else is wrong with an offer is no matter of waiting.
+    const { groupInfo, tree } = world.offer;
+    assert.ok(!stuck!.isOfStranger({ groupInfo, tree: tree.subarray(0, -1), now }));
+    assert.ok(!stuck!.isOfStranger({ ...(await worldOf(3)).offer, now }));
     await world.step(world.clients.at(-2)!);
+    assert.ok(!stuck!.isOfStranger({ ...world.offer, now }));
     await world.resync(stuck!);
   });
 

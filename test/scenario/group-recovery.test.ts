@@ -6,7 +6,7 @@ import { draft, keep } from "../../src/client/group-request.ts";
 import { catchUp } from "../../src/client/read-queue.ts";
 import { apart } from "../client/apart.ts";
 import { fill } from "../client/full-queue.ts";
-import { circle, gather, namesIn, texts, type Circle, type Person } from "../client/people.ts";
+import { befriend, circle, gather, namesIn, settled, texts, type Circle, type Person } from "../client/people.ts";
 import { spoiledCommit, type Spoil } from "../client/spoiled.ts";
 import { startTestHouse, type TestHouse } from "../house.ts";
 
@@ -138,6 +138,40 @@ describe("scenario: members who lost step", function () {
     assert.deepEqual(namesIn(ours.of(alice)), ["alice", "carol", "mallory"]);
     // Mallory is a member as before, though its own leaf is one that the group has never seen.
     await inStep(alice, carol);
+  });
+
+  it("[9.8] who finds the group in a newcomer's hands waits for somebody it knows, and undoes nothing", async () => {
+    const dave = await settled(house, "dave");
+    await befriend(mallory, dave);
+    ours = await gather([mallory, alice, bob, carol], { membersMayAdd: true });
+    // As no admin: what a newcomer of an admin's does cannot be undone anyway.
+    await ours.of(mallory).setAdmin("alice", true);
+    await ours.of(mallory).setAdmin("mallory", false);
+    for (const someone of [alice, bob, carol]) await someone.sync();
+    await inStep(alice, bob, carol, mallory);
+    const lost = [alice, bob, carol];
+    for (const someone of lost) await fill(house, someone);
+    await ours.of(mallory).add(mallory.client.contacts().find(({ name }) => name === "dave")!);
+    await dave.sync();
+    const { id } = ours.of(mallory);
+    await apart(house, dave, (parts) => spoiledCommit(parts, parts.groups.find(id)!, {}));
+    const told = new Map(lost.map((someone) => [someone, [] as ClientEvent[]]));
+    // More attempts than would count, and as many votes as would put the group back.
+    for (let round = 0; round < 7; round++) {
+      for (const [someone, events] of told) events.push(...(await someone.sync()));
+      await house.advance(2 * 86_400);
+    }
+    for (const [someone, events] of told) {
+      assert.deepEqual(about(events), ["missedMessages", "groupDiverged"]);
+      assert.equal(ours.of(someone).health, "diverged");
+    }
+    assert.equal(ours.of(mallory).health, "good");
+    await spoil({});
+    for (const someone of lost) assert.deepEqual(about(await someone.sync()), ["groupRecovered"]);
+    for (const someone of [mallory, dave, ...lost]) await someone.sync();
+    for (const someone of [mallory, dave, ...lost]) assert.equal(ours.of(someone).members().length, 5);
+    await inStep(alice, bob, carol, mallory);
+    await dave.stop();
   });
 
   it("[8.15] an admin who puts others out so that they cannot follow leaves them stuck, until they are added anew", async () => {
