@@ -47,12 +47,17 @@ export async function goOnLeaving(parts: Parts, held: HeldGroup): Promise<void> 
     if (!held.state.leaving || held.state.mls === undefined) return;
     await flush(parts, held);
     const { groupId, mls } = held.state;
-    if (mls === undefined || isLeaving(mls)) return;
+    if (mls === undefined || isLeaving(mls) || held.fullIn === mls.epoch) return;
     if (mls.members().length === 1) return end(parts, held);
     const { proposal } = await mls.leave();
     const request = { groupId, groupKey: await mls.groupKey(), leaf: mls.ownLeaf, proposal };
     await draft(parts, "ds.leave", request, (pending) => keep(parts, held, { ...held.state, pending }));
     const outcome = await deliver(parts, held).catch(async (error: unknown) => {
+      // So many wait to be removed that no more can: after the next commit there is room.
+      if (error instanceof Fault && error.code === "group/limit") {
+        held.fullIn = mls.epoch;
+        return "again" as const;
+      }
       // The house wants it, too, and asked first.
       if (!(error instanceof Fault && error.code === "group/policy")) throw error;
       await missedProposals(parts, held);

@@ -33,6 +33,8 @@ export interface HeldGroup {
   adopted?: Uint8Array;
   /** The epoch in which a proposal waits that no member can take in: only a resync leads out of it. */
   blockedIn?: number;
+  /** The epoch in which no more removals can wait than do already. */
+  fullIn?: number;
   /** How often members, by leaf key, were asked who they are, and were told, since this process runs. */
   readonly asked: Map<string, number>;
   readonly told: Map<string, number>;

@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import type { ClientEvent } from "../../src/client/index.ts";
 import { change } from "../../src/client/group-commit.ts";
 import { question } from "../../src/client/group-request.ts";
+import { catchUp } from "../../src/client/read-queue.ts";
 import { QueueHandles } from "../../src/services/queue/handle.ts";
 import { randomBytes } from "../../src/crypto/random.ts";
 import { makeKeyPackage } from "../../src/mls/key-package.ts";
+import { MAX_PENDING } from "../../src/mls/suite.ts";
 import { apart } from "../client/apart.ts";
 import { fill } from "../client/full-queue.ts";
 import { befriend, circle, gather, namesIn, settled, texts, type Circle, type Person } from "../client/people.ts";
@@ -89,6 +91,7 @@ describe("scenario: entering a group", function () {
 
   it("[8.5] a commit that is longer than a queue's item arrives in parts, and a large tree in pieces", async () => {
     await addStrangers(120, alice.client.identifiers().find(({ what }) => what === "queue id")!.bytes);
+    // More than the house takes in one commit.
     assert.equal(kinds(await bob.sync()).filter((kind) => kind === "memberAdded").length, 120);
     await addCarol();
     const events = await carol.sync();
@@ -108,6 +111,27 @@ describe("scenario: entering a group", function () {
     assert.equal(alices.filter((kind) => kind === "memberRemoved").length, 2);
     for (const someone of [alice, bob]) assert.deepEqual(namesIn(ours.of(someone)), ["alice", "bob"]);
     await inStep(alice, bob);
+  });
+
+  it("[8.8] who wants to leave while as many removals wait as can does so behind the next commit", async () => {
+    await addStrangers(MAX_PENDING, randomBytes(16));
+    // Four are proposed with each request that finds their queues gone.
+    for (let i = 0; i < MAX_PENDING; i += 4) await ours.of(alice).send(`still ${i}`);
+    const { id } = ours.of(alice);
+    await apart(house, alice, async (parts) => {
+      await catchUp(parts);
+      assert.equal(parts.groups.find(id)!.state.mls?.pending.length, MAX_PENDING);
+    });
+    await ours.of(bob).leave();
+    assert.ok(ours.isMember(bob) && ours.of(bob).leaving);
+    await ours.of(bob).leave();
+    assert.ok(ours.isMember(bob) && ours.of(bob).leaving);
+    await alice.sync();
+    await bob.sync();
+    await alice.sync();
+    assert.ok(kinds(await bob.sync()).includes("leftGroup"));
+    assert.ok(!ours.isMember(bob));
+    assert.deepEqual(namesIn(ours.of(alice)), ["alice"]);
   });
 
   it("[8.9] who was removed while its queue was full is lost, gets nothing by its old key, and enters anew when added", async () => {
