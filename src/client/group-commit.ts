@@ -2,6 +2,7 @@
 import type { ClientGroup, CommitRequest } from "../mls/client.ts";
 import type { PendingCommit } from "../mls/client-results.ts";
 import { equal } from "../memory/locked.ts";
+import { MAX_ADDS } from "../mls/suite.ts";
 import { ClientError } from "./errors.ts";
 import { deliver, flush } from "./group-outbox.ts";
 import { renew } from "./group-recovery.ts";
@@ -29,11 +30,28 @@ export interface Change {
   readonly entries?: () => readonly Entry[];
 }
 
+/** One behind the other: no commit may add more than so many. What else is wanted may be about all of them, and comes last. */
+export function inCommits(wanted: Change, most: number = MAX_ADDS): Change[] {
+  const { add = [], befriends = false } = wanted;
+  const commits: Change[] = [];
+  let at = 0;
+  for (; add.length - at > most; at += most) commits.push({ add: add.slice(at, at + most), befriends });
+  return [...commits, at === 0 ? wanted : { ...wanted, add: add.slice(at) }];
+}
+
 /**
- * Commits `change` with whatever proposals wait, and sends what follows from it. When others changed the group first, it
- * is made anew on top of theirs. ClientError `group/contended`, `group/not-member`, `group/diverged`, `group/leaving`.
+ * Commits `wanted`, in several commits where it adds too many for one: each takes effect by itself, and when one fails those
+ * before it stay. ClientError `group/contended`, `group/not-member`, `group/diverged`, `group/leaving`.
  */
 export async function change(parts: Parts, held: HeldGroup, wanted: Change): Promise<void> {
+  for (const one of inCommits(wanted)) await commitOne(parts, held, one);
+}
+
+/**
+ * Commits `wanted` with whatever proposals wait, and sends what follows from it. When others changed the group first, it
+ * is made anew on top of theirs.
+ */
+async function commitOne(parts: Parts, held: HeldGroup, wanted: Change): Promise<void> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     await flush(parts, held);
     const { mls, care } = held.state;
