@@ -8,6 +8,7 @@ import { readWelcome } from "../mls/messages.ts";
 import { PSEUDONYM_LENGTH } from "../mls/suite.ts";
 import { bytes, fixed, list, struct, u48, u8, type ValueOf } from "../wire/codec.ts";
 import * as documents from "../wire/documents.ts";
+import { operations } from "../wire/operations.ts";
 import type { Account } from "./account.ts";
 import { freshCircuit, QUEUE } from "./circuits.ts";
 import { isSameClient, makeIntroduction, verifyIntroduction, type Introduction } from "./credentials.ts";
@@ -28,6 +29,8 @@ const DAY = 86400;
 const LIFETIME = 60 * DAY;
 /** The house hands none out that is nearly over: who claims one has a week for adding its owner. */
 const LAST_DAYS = 7 * DAY;
+/** A Welcome may have waited so long in the queue, whose house looks at it once a week, when its KeyPackage is over. */
+const WAITS = (operations["qs.read"].limits.itemDays + 7) * DAY;
 /** Published anew when half of their time is over. */
 const RENEWED = LIFETIME / 2;
 const NO_AD = Buffer.alloc(0);
@@ -105,7 +108,7 @@ export class KeyPackages {
       wipe(own.privateKeys);
       fresh.push({ ref, keyPackage, privateKeys, notAfter, lastResort: lastResort ? 1 : 0 });
     }
-    this.#held = [...fresh, ...this.#held.filter((old) => old.notAfter > now)].slice(0, HELD);
+    this.#held = [...fresh, ...this.#held.filter((old) => old.notAfter + WAITS > now)].slice(0, HELD);
     await sections.save(this.entry());
     const [keyPackages, lastResort] = [published.slice(0, PUBLISHED), published[PUBLISHED]!];
     const request = { queueId: inbox.queueId, keyPackages, lastResort };

@@ -64,7 +64,8 @@ function frames(random: Random): Decoder[] {
       corpus: [Buffer.from("abc"), Buffer.from("a.b-c_9")],
       reencode(input) {
         const name = documents.isUserName(input);
-        const plain = /^[a-z][a-z0-9._-]{2,31}$/.test(input.toString("latin1")) && !input.includes(0x0a);
+        const text = input.toString("latin1");
+        const plain = /^[a-z](?:[._-]?[a-z0-9])+$/.test(text) && text.length >= 3 && text.length <= 32;
         return name === plain ? undefined : Buffer.alloc(0);
       },
     },
