@@ -12,9 +12,11 @@ import { dayOf, ITEM_MARK, queueState, stateOf, waitingBytes, type QueueState } 
 
 const { itemsPerQueue, bytesPerQueue } = operations["qs.read"].limits;
 
-// Queues that are read and written in one go, and goes after which others have their turn: about two milliseconds.
+// Queues that are read and written in one go at most, and items after which others have their turn: about two milliseconds.
 const AT_ONCE = 16;
-const TURNS = 4;
+const ITEMS = 64;
+// Handles that are opened in one go: about two milliseconds.
+const OPENED = 256;
 const NO_LISTS: ReadonlyMap<Addressed, Buffer | undefined> = new Map();
 
 interface Addressed {
@@ -35,7 +37,7 @@ export const enqueue =
   (handles: QueueHandles, bell: Bell): DeliveryToQueue["enqueue"] =>
   async (call, deliveries, later = []) => {
     const { arena, tx } = call;
-    const addressed = address(call, handles, deliveries);
+    const addressed = await address(call, handles, deliveries);
     const gone: Uint8Array[] = [];
     if (addressed.length === 0) return { gone };
     const places = addressed.map(({ place }) => place);
@@ -50,9 +52,14 @@ export const enqueue =
     );
     const scratch = arena.take(ITEM_MARK + longest + ITEM_OVERHEAD);
     const taken: Buffer[] = [];
-    for (let at = 0; at < addressed.length; at += AT_ONCE) {
-      if (at > 0 && at % (AT_ONCE * TURNS) === 0) await new Promise(setImmediate);
-      const some = addressed.slice(at, at + AT_ONCE);
+    let since = 0;
+    for (const some of goes(addressed)) {
+      const work = some.reduce((sum, one) => sum + itemsOf(one), 0);
+      if (since > 0 && since + work > ITEMS) {
+        await new Promise(setImmediate);
+        since = 0;
+      }
+      since += work;
       const records = await tx.getMany(
         "queue",
         some.map(({ place }) => place),
@@ -72,37 +79,78 @@ export const enqueue =
     return { gone };
   };
 
+const itemsOf = ({ messages }: Addressed): number => messages.reduce((sum, { items }) => sum + items.length, 0);
+
+/** Cut where it is enough for one go; one queue is never cut. */
+function* goes(addressed: readonly Addressed[]): Generator<Addressed[]> {
+  let some: Addressed[] = [];
+  let items = 0;
+  for (const one of addressed) {
+    const more = itemsOf(one);
+    if (some.length === AT_ONCE || (some.length > 0 && items + more > ITEMS)) {
+      yield some;
+      [some, items] = [[], 0];
+    }
+    some.push(one);
+    items += more;
+  }
+  if (some.length > 0) yield some;
+}
+
 const lengthOf = ({ length }: Uint8Array): number => length;
+
+interface Located {
+  readonly inside: Opened;
+  readonly handle: Uint8Array;
+  readonly place: Place;
+}
 
 /**
  * One entry a queue, its messages in the order given. No message comes twice: a group may name one queue in many
  * leaves, and then one token would fill it.
  */
-function address(call: Call, handles: QueueHandles, deliveries: readonly Delivery[]): Addressed[] {
+async function address(call: Call, handles: QueueHandles, deliveries: readonly Delivery[]): Promise<Addressed[]> {
   const byPlace = new Map<string, Addressed>();
+  // What is for the same list is opened once: many proposals go to all members.
+  const byList = new Map<readonly Uint8Array[], readonly Located[]>();
   for (const { handles: sealed, item } of deliveries) {
     const items = cut(call.arena, item);
-    const opened = handles.open(call.arena, sealed);
-    const known = opened.flatMap((inside, i) => (inside === undefined ? [] : [{ inside, handle: sealed[i]! }]));
-    const places = call.tx.places(
-      "queue",
-      known.map(({ inside }) => inside.queueId),
-    );
-    known.forEach(({ inside, handle }, i) => {
-      const place = places[i]!;
+    if (byPlace.size > 0) await new Promise(setImmediate);
+    const known = byList.get(sealed) ?? (await locate(call, handles, sealed));
+    byList.set(sealed, known);
+    for (const { inside, handle, place } of known) {
       const before = byPlace.get(place.text);
       if (before === undefined) {
         const { queueId } = inside;
         byPlace.set(place.text, { place, queueId, messages: [{ items, by: [inside] }], handles: [handle] });
-        return;
+        continue;
       }
       before.handles.push(handle);
-      const same = before.messages.find((message) => message.items === items);
-      if (same === undefined) before.messages.push({ items, by: [inside] });
-      else same.by.push(inside);
-    });
+      // One delivery is gone through at a time.
+      const same = before.messages.at(-1)!;
+      if (same.items === items) same.by.push(inside);
+      else before.messages.push({ items, by: [inside] });
+    }
   }
   return [...byPlace.values()];
+}
+
+/** What opens of `sealed`, and where it leads. */
+async function locate(call: Call, handles: QueueHandles, sealed: readonly Uint8Array[]): Promise<Located[]> {
+  const located: Located[] = [];
+  for (let at = 0; at < sealed.length; at += OPENED) {
+    if (at > 0) await new Promise(setImmediate);
+    const some = sealed.slice(at, at + OPENED);
+    const known = handles
+      .open(call.arena, some)
+      .flatMap((inside, i) => (inside === undefined ? [] : [{ inside, handle: some[i]! }]));
+    const places = call.tx.places(
+      "queue",
+      known.map(({ inside }) => inside.queueId),
+    );
+    known.forEach((one, i) => located.push({ ...one, place: places[i]! }));
+  }
+  return located;
 }
 
 /** The lists of those queues that have one. */
