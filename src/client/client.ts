@@ -222,7 +222,10 @@ export class TacetClient {
     });
   }
 
-  /** A new group with these contacts, of which this client is the admin. */
+  /**
+   * A new group with these contacts, of which this client is the admin. More than 100 clients are added in several commits:
+   * when this rejects, those of the ones before are members.
+   */
   createGroup(contacts: readonly Contact[], options: NewGroup = {}): Promise<Group> {
     return this.#alone(async () => {
       const { keyPackages, tokens } = this.#parts;
