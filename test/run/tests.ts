@@ -37,7 +37,9 @@ export const runTests = ({ files, env, silence, parting, print }: TestRun): Prom
     let ended = false;
 
     const closeFile = () => {
-      if (file !== undefined) print(fileLine(file.name, file.count, Date.now() - file.began));
+      // A hook outside any suite belongs to no file and counts nothing.
+      if (file !== undefined && Object.values(file.count).some((count) => count > 0))
+        print(fileLine(file.name, file.count, Date.now() - file.began));
       file = undefined;
     };
     const openFile = (name: string): Count => {
