@@ -1,6 +1,6 @@
 // The queue at the queuing service, under a pseudonym of its own: handles, the ratchet, reading and acknowledging.
 import { derive } from "../crypto/derive.ts";
-import { ITEM_OVERHEAD, openNext } from "../crypto/ratchet.ts";
+import { ITEM_OVERHEAD, openNext, skipTo } from "../crypto/ratchet.ts";
 import { randomBytes, randomFill } from "../crypto/random.ts";
 import { SECRET_KEY_LENGTH, sign, signKeypair } from "../crypto/sign.ts";
 import { GuardedKey } from "../memory/guarded-key.ts";
@@ -9,7 +9,7 @@ import { lockedAlloc, wipe } from "../memory/locked.ts";
 import { bytes, decode, fixed, struct, u48, u8, type ValueOf } from "../wire/codec.ts";
 import { itemKinds, queueItem } from "../wire/documents.ts";
 import { REQUEST_ID_LENGTH, TOKEN_SLOT_LENGTH } from "../wire/frame.ts";
-import { MAX_PRICE } from "../wire/operations.ts";
+import { MAX_PRICE, operations } from "../wire/operations.ts";
 import type { Account } from "./account.ts";
 import type { RequestSigner } from "./call.ts";
 import { QUEUE } from "./circuits.ts";
@@ -21,6 +21,7 @@ import type { Session } from "./session.ts";
 import type { Tokens } from "./wallet.ts";
 
 const SECTION = "inbox";
+const { itemsPerQueue } = operations["qs.read"].limits;
 /** Fewer KeyPackages than this are left at the house: more are published. */
 const FEW = 3;
 
@@ -205,7 +206,7 @@ export class Inbox {
    * reads gave, whose effects are saved by then. `exclusive` runs the handling when nothing else changes the client.
    * `handle` takes each item in order and must save its effect together with `entry()`, so that an item is gone from
    * here exactly when its effect is kept; when it throws, the item comes again. `overflow` is for saving `entry()` when
-   * the server begins (true) or ceases to say that it dropped items. `between` runs when an item's effect is saved; when
+   * the server begins (true) or ceases to say that it dropped items, and (true) when some were too old. `between` runs when an item's effect is saved; when
    * it throws, the reading ends there. Resolves to whether more is waiting.
    */
   async read(
@@ -219,13 +220,14 @@ export class Inbox {
     const request = { queueId: this.queueId, acknowledge: this.#own.acknowledged, wait };
     const ask = { operation: "qs.read", circuit: QUEUE, request, signer: this.signRequest } as const;
     return call({ ...ask, timeoutMs: (wait + 60) * 1000 }, async (reply) => {
-      const { items, more, full } = reply;
+      const { items, more, full, expired } = reply;
       this.#lacks = reply.keyPackages < FEW || reply.keyPackagesExpired === 1;
       await exclusive(async () => {
         const overflowed = full === 0 ? 0 : 1;
         if (overflowed !== this.#own.overflowed) {
           await this.#change({ ...this.#own, overflowed }, () => overflow(overflowed === 1));
         }
+        if (expired > this.#own.acknowledged) await this.#skip(expired, () => overflow(true));
         for (const { sequence, sealed } of items) {
           // Seen before: another read was faster, or its acknowledgement got lost.
           if (sequence <= this.#own.acknowledged) continue;
@@ -256,6 +258,18 @@ export class Inbox {
     chain.set(before.chain);
     openNext(plain, chain, before.queueId, sequence, sealed);
     await this.#change({ ...before, chain, acknowledged: sequence }, () => handle(itemOf(plain)));
+    wipe(before.chain);
+    this.#spare = before.chain;
+  }
+
+  // Steps over items that the house dropped because they were too old: never more than can have waited.
+  async #skip(expired: number, save: () => Promise<void>): Promise<void> {
+    const before = this.#own;
+    if (expired - before.acknowledged > itemsPerQueue) throw new ClientError("server/answer");
+    const chain = this.#spare;
+    chain.set(before.chain);
+    skipTo(chain, before.acknowledged + 1, expired + 1);
+    await this.#change({ ...before, chain, acknowledged: expired }, save);
     wipe(before.chain);
     this.#spare = before.chain;
   }

@@ -42,4 +42,20 @@ describe("client: a queue that was full", function () {
       assert.deepEqual(await alice.sync(), []);
     }
   });
+
+  it("[7.6] whose items were too old goes on behind them, and is told of once", async () => {
+    await bob.group.send("before");
+    assert.deepEqual(texts(await alice.sync()), ["bob: before"]);
+    for (const text of ["too old", "too old as well"]) await bob.group.send(text);
+    await house.advance(38 * 86_400);
+    for (const someone of [alice, bob]) await someone.restart();
+    await bob.client.drawTokens();
+    await bob.group.send("after");
+    await alice.client.drawTokens();
+    const events = await alice.sync();
+    assert.equal(kinds(events).filter((kind) => kind === "missedMessages").length, 1);
+    assert.deepEqual(texts(events), ["bob: after"]);
+    await bob.group.send("and on");
+    assert.deepEqual(texts(await alice.sync()), ["bob: and on"]);
+  });
 });
