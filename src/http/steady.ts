@@ -22,6 +22,6 @@ export function steadily(whole: Promise<void>, step: number): () => Promise<void
   return async () => {
     const first = await began;
     const steps = Math.floor((stopwatch() - first) / step) + 1 + chance();
-    await pause(Math.max(0, first + steps * step - stopwatch()));
+    await pause(Math.max(0, Math.ceil(first + steps * step - stopwatch())));
   };
 }

@@ -3,6 +3,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { steadily } from "../../src/http/steady.ts";
 
 const STEP = 20;
+/** Timers count from when the event loop last looked at the clock: they may fire so many milliseconds early. */
+const EARLY = 3;
 const took = async (workMs: number, step: number): Promise<number> => {
   const began = performance.now();
   const due = steadily(Promise.resolve(), step);
@@ -20,7 +22,7 @@ describe("http/steady", () => {
     ] as const) {
       const time = await took(work, STEP);
       // a machine that is busy may miss a step, but nothing leaves between two
-      assert.ok(time >= steps * STEP, `${work}: ${time}`);
+      assert.ok(time >= steps * STEP - EARLY, `${work}: ${time}`);
     }
   });
 
@@ -31,7 +33,7 @@ describe("http/steady", () => {
     const began = performance.now();
     come();
     await due();
-    assert.ok(performance.now() - began >= STEP - 1);
+    assert.ok(performance.now() - began >= STEP - EARLY);
   });
 
   it("control: without a step it does not wait", async () => {
