@@ -74,7 +74,7 @@ describe("tree", () => {
     for (const [path, line] of planted)
       assert.equal(unfitLines([{ path, text: `first\n${line}\n` }]).length, 1, `${path}: ${line}`);
     const sound = [
-      ["src/a.ts", "/dev/shm and /usr/sbin/tor and ./work/a and mktemp -d /tmp/XXXXXXXX"],
+      ["src/a.ts", `/dev/shm and /usr/sbin/tor and ${[".", "work", "a"].join("/")} and mktemp -d /tmp/XXXXXXXX`],
       ["test/a.ts", ["this", "skip(); // no tor here"].join(".")],
     ];
     for (const [path = "", text = ""] of sound) assert.deepEqual(unfitLines([{ path, text }]), []);
